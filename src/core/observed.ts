@@ -1,0 +1,190 @@
+import type { Lsn } from './lsn.ts';
+import type { TableName } from './table-name.ts';
+import type { TableRecord } from './table-state.ts';
+
+/** What one look at both databases and the ledger found. Plain data; plan/ decides from it alone. */
+export interface Observed {
+  readonly source: ObservedServer;
+  readonly destination: ObservedServer;
+  readonly slot: ObservedSlot | undefined;
+  readonly publication: ObservedPublication | undefined;
+  readonly ledger: ObservedLedger;
+  /** In the order of the mirror's tables. */
+  readonly tables: readonly ObservedTable[];
+}
+
+export interface ObservedServer {
+  /** server_version_num, e.g. 170004. */
+  readonly version: number;
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly database: string;
+  readonly encoding: string;
+  readonly walLevel: string;
+  readonly role: { readonly name: string; readonly superuser: boolean; readonly replication: boolean };
+  /** Whether the role may CREATE in the database (schemas; publications on the source). */
+  readonly canCreate: boolean;
+}
+
+export interface ObservedSlot {
+  readonly plugin: string;
+  readonly database: string;
+  readonly active: boolean;
+  readonly confirmedFlushLsn: Lsn | undefined;
+  /** reserved | extended | unreserved | lost */
+  readonly walStatus: string;
+  /** WAL the slot keeps on the source. */
+  readonly retainedBytes: number;
+}
+
+export interface ObservedPublication {
+  readonly tables: readonly TableName[];
+  readonly allTables: boolean;
+  readonly viaPartitionRoot: boolean;
+  /** Of insert, update, delete, truncate. */
+  readonly operations: readonly string[];
+}
+
+export interface ObservedLedger {
+  /** 0: there is none yet. */
+  readonly version: number;
+  readonly mirror: MirrorRecord | undefined;
+  readonly tables: readonly TableRecord[];
+  /** Foreign keys that were dropped for a truncate and wait to come back. */
+  readonly savedForeignKeys: readonly SavedForeignKey[];
+}
+
+/** The ledger's row of one mirror: what must be invalidated together (TRAPS 17). */
+export interface MirrorRecord {
+  readonly name: string;
+  readonly slot: string;
+  readonly publication: string;
+  /** `creating`: written before the slot is made, so that a crash in between is recognised. */
+  readonly slotState: 'creating' | 'created';
+  readonly sourceSystemIdentifier: string;
+  readonly sourceDatabase: string;
+  /** Every transaction whose commit record begins before it is durable in the destination. */
+  readonly appliedLsn: Lsn;
+  readonly epoch: bigint;
+}
+
+export interface SavedForeignKey {
+  readonly id: string;
+  /** The table that was truncated (the referenced one). */
+  readonly table: TableName;
+  /** The table that has the constraint. */
+  readonly owner: TableName;
+  readonly name: string;
+  /** pg_get_constraintdef, without NOT VALID. */
+  readonly definition: string;
+}
+
+export interface ObservedTable {
+  readonly source: TableName;
+  readonly destination: TableName;
+  readonly sourceShape: TableShape | undefined;
+  readonly destinationShape: TableShape | undefined;
+  /** Whether the destination table has at least one row; undefined when it does not exist. */
+  readonly destinationHasRows: boolean | undefined;
+  /** Types the source table needs and the destination lacks or has differently, dependencies first. */
+  readonly types: readonly ObservedType[];
+}
+
+export type RelationKind = 'table' | 'partitioned' | 'view' | 'materialized view' | 'foreign table' | 'sequence' | 'other';
+
+/** Everything of a table's definition that a copy has to reproduce. Names unquoted, expressions with search_path empty. */
+export interface TableShape {
+  readonly name: TableName;
+  readonly oid: number;
+  readonly kind: RelationKind;
+  readonly unlogged: boolean;
+  /** Not dropped ones, in attnum order. */
+  readonly columns: readonly ColumnShape[];
+  /** Primary key, unique, check and exclusion constraints; not foreign keys. */
+  readonly constraints: readonly ConstraintShape[];
+  /** Indexes that no constraint owns. */
+  readonly indexes: readonly IndexShape[];
+  readonly foreignKeys: readonly ForeignKeyShape[];
+  readonly replicaIdentity: ReplicaIdentity;
+  /** Sequences owned by or used as default by a column (serial); identity sequences too. */
+  readonly sequences: readonly SequenceShape[];
+  /** pg_class.reltuples, an estimate; -1 never analysed. */
+  readonly estimatedRows: number;
+  /** Heap only, from pg_relation_size. */
+  readonly heapBytes: number;
+  /** With indexes and TOAST. */
+  readonly totalBytes: number;
+  /** Whether our role may SELECT every column (source) or own/write the table (destination). */
+  readonly readable: boolean;
+}
+
+export interface ColumnShape {
+  readonly name: string;
+  readonly attnum: number;
+  /** format_type(atttypid, atttypmod), schema-qualified where not built in. */
+  readonly type: string;
+  /** format_type(atttypid, -1): for casts that must not truncate. */
+  readonly baseType: string;
+  readonly typeOid: number;
+  /** True when the type and everything inside it is built in (oid < 16384, recursively). */
+  readonly builtIn: boolean;
+  readonly notNull: boolean;
+  /** pg_get_expr of the default; for a generated column its expression. */
+  readonly defaultExpression: string | undefined;
+  readonly generated: 'no' | 'stored' | 'virtual';
+  readonly identity: 'no' | 'always' | 'by default';
+  /** Schema-qualified and quoted, when it is not the type's default. */
+  readonly collation: string | undefined;
+}
+
+export interface ConstraintShape {
+  readonly name: string;
+  readonly kind: 'primary key' | 'unique' | 'check' | 'exclusion';
+  /** pg_get_constraintdef. */
+  readonly definition: string;
+  /** Key columns in index order; empty for checks. */
+  readonly columns: readonly string[];
+}
+
+export interface IndexShape {
+  readonly name: string;
+  readonly unique: boolean;
+  readonly valid: boolean;
+  /** What follows `ON <table>` in pg_get_indexdef: `USING btree (a, b) WHERE …`. */
+  readonly definition: string;
+}
+
+export interface ForeignKeyShape {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly references: TableName;
+  /** What follows `REFERENCES <table>` in pg_get_constraintdef: `(id) ON DELETE CASCADE DEFERRABLE`; NOT VALID left out. */
+  readonly definition: string;
+  readonly validated: boolean;
+}
+
+export interface ReplicaIdentity {
+  readonly kind: 'default' | 'index' | 'full' | 'nothing';
+  /** The columns that come with an UPDATE or DELETE; empty when there are none (keyless, or nothing). */
+  readonly columns: readonly string[];
+}
+
+export interface SequenceShape {
+  readonly name: TableName;
+  /** The column it feeds. */
+  readonly column: string;
+  readonly kind: 'serial' | 'identity' | 'shared';
+  /** `AS bigint INCREMENT BY 1 MINVALUE 1 … CACHE 1 NO CYCLE` */
+  readonly options: string;
+}
+
+export interface ObservedType {
+  readonly name: TableName;
+  readonly kind: 'enum' | 'domain' | 'composite' | 'range' | 'extension' | 'other';
+  /** `missing`: to be created from `createSql`; `different`: exists and is not alike; `same`. */
+  readonly state: 'missing' | 'different' | 'same';
+  /** Statements that create it at the destination; empty when we cannot (extension types). */
+  readonly createSql: readonly string[];
+  /** For `different` and for what cannot be created: one line of what is wrong. */
+  readonly problem: string | undefined;
+}

@@ -1,0 +1,115 @@
+/**
+ * The states of one mirrored table and the one function that moves between them. Every state is
+ * durable: it is the ledger's row, written in the destination transaction that made it true.
+ */
+import type { ErrorCode } from './errors.ts';
+import type { Generation, ResyncStrategy } from './mirror.ts';
+import type { TableName } from './table-name.ts';
+
+/** One run of the copy road, first copy or resync. */
+export interface CopyRun {
+  /** Unique for each attempt: what an earlier attempt left behind can be told apart. */
+  readonly id: string;
+  readonly strategy: ResyncStrategy;
+  /** What is observed when this run ends. */
+  readonly generation: Generation;
+  /** ISO 8601. */
+  readonly startedAt: string;
+}
+
+export interface TableFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+  /** ISO 8601, of the first failure in a row. */
+  readonly since: string;
+  readonly attempts: number;
+}
+
+export type TableState =
+  /** Known, nothing copied. Its changes are dropped: the copy to come will hold them. */
+  | { readonly phase: 'Pending'; readonly failure?: TableFailure }
+  /** Rows are on the way. Its changes go to the spool (under swap also to the live table). */
+  | { readonly phase: 'Copying'; readonly run: CopyRun }
+  /**
+   * Rows are there. The spool is replayed; its transactions that are visible in `snapshot`
+   * (pg_current_snapshot text) are in the copy already. No snapshot: the spool of a table that failed while Live.
+   */
+  | { readonly phase: 'CatchingUp'; readonly run: CopyRun | undefined; readonly snapshot: string | undefined }
+  /** Every change is applied as it comes. */
+  | { readonly phase: 'Live' }
+  /** Applying failed. Its changes go to the spool, up to a limit; tried again from `resume`. */
+  | {
+      readonly phase: 'Failed';
+      readonly failure: TableFailure;
+      /** `copy`: from an empty target; `replay`: the spool goes on where it stopped. */
+      readonly resume: 'copy' | 'replay';
+      readonly run: CopyRun | undefined;
+      readonly snapshot: string | undefined;
+    };
+
+export type TablePhase = TableState['phase'];
+
+/** The ledger's row of one table. */
+export interface TableRecord {
+  /** The ledger's own id, stable for the life of the mirror. */
+  readonly id: string;
+  readonly source: TableName;
+  readonly destination: TableName;
+  /** The generation of the last finished copy; undefined before the first. */
+  readonly observed: Generation | undefined;
+  readonly state: TableState;
+}
+
+export type TableEvent =
+  /** The copy runner, at a commit boundary of the stream: from here on changes are spooled. */
+  | { readonly type: 'copyStarted'; readonly run: CopyRun }
+  /** The copy runner, when all rows are committed. */
+  | { readonly type: 'rowsCopied'; readonly snapshot: string }
+  /** The copy runner, at a commit boundary, in the transaction that replayed the rest. */
+  | { readonly type: 'handedOver' }
+  /** The stream could not apply to a live table, or a copy or replay ended in an error. */
+  | { readonly type: 'failed'; readonly failure: TableFailure }
+  /** The reconciler, when a failed table's back-off is over. */
+  | { readonly type: 'replayStarted' };
+
+/** Throws on a pair that cannot happen: that is a bug, not a condition. */
+export function nextTableState(state: TableState, event: TableEvent): TableState {
+  switch (event.type) {
+    case 'copyStarted':
+      return { phase: 'Copying', run: event.run };
+    case 'rowsCopied':
+      if (state.phase === 'Copying') return { phase: 'CatchingUp', run: state.run, snapshot: event.snapshot };
+      break;
+    case 'handedOver':
+      if (state.phase === 'CatchingUp') return { phase: 'Live' };
+      break;
+    case 'replayStarted':
+      if (state.phase === 'Failed' && state.resume === 'replay')
+        return { phase: 'CatchingUp', run: state.run, snapshot: state.snapshot };
+      break;
+    case 'failed':
+      return failedState(state, event.failure);
+  }
+  throw new Error(`table state ${state.phase} does not take ${event.type}`);
+}
+
+function failedState(state: TableState, failure: TableFailure): TableState {
+  switch (state.phase) {
+    case 'Pending':
+      return { phase: 'Pending', failure };
+    case 'Copying':
+      return { phase: 'Failed', failure, resume: 'copy', run: state.run, snapshot: undefined };
+    case 'CatchingUp':
+      return { phase: 'Failed', failure, resume: 'replay', run: state.run, snapshot: state.snapshot };
+    case 'Live':
+      return { phase: 'Failed', failure, resume: 'replay', run: undefined, snapshot: undefined };
+    case 'Failed':
+      return { ...state, failure: { ...failure, since: state.failure.since } };
+  }
+}
+
+/** True when the file asks for a copy that was not made: either counter is ahead of what was observed. */
+export function needsResync(desired: Generation, observed: Generation): boolean {
+  return desired.table > observed.table || desired.mirror > observed.mirror;
+}

@@ -1,0 +1,90 @@
+/**
+ * The plan: what differs between a mirror file and the two databases, as data. Made by planMirror,
+ * printed by `bunnydb plan`, carried out by execute/. Nothing on this floor touches a database.
+ */
+import type { MirrorError } from '../core/errors.ts';
+import type { Generation, MirrorTable, ResyncStrategy } from '../core/mirror.ts';
+import type {
+  ConstraintShape,
+  ForeignKeyShape,
+  IndexShape,
+  ObservedType,
+  SavedForeignKey,
+  SequenceShape,
+  TableShape,
+} from '../core/observed.ts';
+import type { TableName } from '../core/table-name.ts';
+import type { TableRecord } from '../core/table-state.ts';
+
+export type Step =
+  /** Ledger schema missing or older than this program. */
+  | { readonly kind: 'migrate-ledger'; readonly fromVersion: number }
+  /** The ledger's row of the mirror, slotState `creating`: the intent, before anything is made on the source. */
+  | { readonly kind: 'register-mirror' }
+  | { readonly kind: 'create-publication'; readonly tables: readonly TableName[] }
+  | { readonly kind: 'alter-publication'; readonly add: readonly TableName[]; readonly drop: readonly TableName[] }
+  /** Makes the slot, or adopts the one an interrupted try left, and records its position. */
+  | { readonly kind: 'create-slot'; readonly adopt: boolean }
+  /** The slot is gone or ahead and onSlotLoss is Resync: forget it, every table is Pending again. */
+  | { readonly kind: 'reset-slot'; readonly reason: string }
+  | { readonly kind: 'create-schema'; readonly schema: string }
+  | { readonly kind: 'create-type'; readonly type: ObservedType }
+  | { readonly kind: 'create-sequence'; readonly table: MirrorTable; readonly sequence: SequenceShape }
+  /** Columns, defaults, not-null and checks; keys come after the rows. */
+  | { readonly kind: 'create-table'; readonly table: MirrorTable; readonly source: TableShape }
+  /** The ledger's row of the table, Pending. */
+  | { readonly kind: 'register-table'; readonly table: MirrorTable }
+  /** Runs beside the loop. Ends Live, with keys and indexes. */
+  | {
+      readonly kind: 'copy-table';
+      readonly table: MirrorTable;
+      readonly reason: 'first' | 'resync' | 'retry';
+      readonly strategy: ResyncStrategy;
+      readonly generation: Generation;
+      readonly estimatedRows: number;
+      readonly estimatedBytes: number;
+    }
+  /** A table that failed while Live, or a copy that was interrupted after its rows: replay the spool. */
+  | { readonly kind: 'replay-table'; readonly table: MirrorTable }
+  /** snapshot.initial is false: Live from here on, no rows copied. */
+  | { readonly kind: 'adopt-table'; readonly table: MirrorTable; readonly generation: Generation }
+  /** Of a Live table. CONCURRENTLY, so that the stream goes on. */
+  | { readonly kind: 'create-constraint'; readonly table: MirrorTable; readonly constraint: ConstraintShape }
+  | { readonly kind: 'create-index'; readonly table: MirrorTable; readonly index: IndexShape }
+  /** NOT VALID, then VALIDATE; when both ends are Live. */
+  | {
+      readonly kind: 'add-foreign-key';
+      readonly table: MirrorTable;
+      readonly foreignKey: ForeignKeyShape;
+      /** The destination's name of the referenced table. */
+      readonly references: TableName;
+    }
+  | { readonly kind: 'restore-foreign-key'; readonly saved: SavedForeignKey }
+  | { readonly kind: 'validate-foreign-key'; readonly owner: TableName; readonly name: string }
+  /** Out of the list: stop streaming it, keep its rows. */
+  | { readonly kind: 'retire-table'; readonly record: TableRecord };
+
+/** A table (or, without one, the whole mirror) that cannot go on until the cause is gone. */
+export interface Refusal {
+  readonly table: MirrorTable | undefined;
+  readonly error: MirrorError;
+}
+
+/** Something to know that is not to be done: a counter that went back, a column only the destination has. */
+export interface Notice {
+  readonly table: MirrorTable | undefined;
+  readonly reason: 'GenerationReverted' | 'ExtraColumn' | 'ExtraTable' | 'Suspended';
+  readonly message: string;
+}
+
+export interface Plan {
+  readonly mirror: string;
+  readonly steps: readonly Step[];
+  readonly refusals: readonly Refusal[];
+  readonly notices: readonly Notice[];
+}
+
+/** The empty plan: nothing to do and nothing refused. */
+export function isEmptyPlan(plan: Plan): boolean {
+  return plan.steps.length === 0 && plan.refusals.length === 0;
+}
