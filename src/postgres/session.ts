@@ -1,0 +1,241 @@
+/**
+ * One PostgreSQL session, with everything pinned that changes how values print or how long a
+ * statement may hang (DESIGN 6.3). Results are text as the server sent it: this floor never lets a
+ * driver turn a value into a number, a Date or JSON.
+ */
+import { readFile } from 'node:fs/promises';
+import pg from 'pg';
+import { classify, MirrorError } from '../core/errors.ts';
+import type { Connection } from '../core/mirror.ts';
+import { readSecret } from './secret.ts';
+
+/** What a session is for; part of its application_name `bunnydb:<mirror>:<role>`. */
+export type SessionRole =
+  | 'walsender'
+  | 'snapshot'
+  | 'writer'
+  | 'copier'
+  | 'replayer'
+  | 'verifier'
+  | 'observer'
+  | 'owner';
+
+/** A result row: each value is the server's text, or null. */
+export type Row = Record<string, string | null>;
+
+export interface SessionOptions {
+  readonly mirror: string;
+  readonly role: SessionRole;
+  /** 0: none. Bounds a statement on the server. */
+  readonly statementTimeoutMs?: number;
+  /** How long any lock is waited for. Short, so that nobody queues behind us for long. */
+  readonly lockTimeoutMs?: number;
+  readonly readOnly?: boolean;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 2_000;
+/** Dead peers are noticed after 10 s + 3 * 5 s without an answer. */
+const KEEPALIVE_INITIAL_DELAY_MS = 10_000;
+export const DEFAULT_LOCK_TIMEOUT_MS = 5_000;
+
+/** Settings that decide how values print; the same for all kinds of session, on either side. */
+const PINNED_SETTINGS: Readonly<Record<string, string>> = {
+  DateStyle: 'ISO,YMD',
+  IntervalStyle: 'postgres',
+  extra_float_digits: '3',
+  TimeZone: 'UTC',
+  bytea_output: 'hex',
+  client_encoding: 'UTF8',
+  search_path: '',
+  lc_monetary: 'C',
+  row_security: 'off',
+  xmloption: 'content',
+  standard_conforming_strings: 'on',
+  default_transaction_isolation: 'read\\ committed',
+  default_transaction_deferrable: 'off',
+  synchronous_commit: 'on',
+  idle_in_transaction_session_timeout: '0',
+};
+
+/** An open session. Dispose it (`await using`) to close it; a broken one throws at its next statement. */
+export class Session implements AsyncDisposable {
+  readonly client: pg.Client;
+  #failure: Error | undefined;
+  #closed = false;
+
+  constructor(client: pg.Client) {
+    this.client = client;
+    client.on('error', (error) => (this.#failure ??= error));
+    client.on('end', () => {
+      if (!this.#closed) this.#failure ??= new Error('connection ended by the server');
+    });
+  }
+
+  /** False when the connection broke or was closed. */
+  get usable(): boolean {
+    return !this.#closed && this.#failure === undefined;
+  }
+
+  /** Runs one statement; a named one is prepared once and then reused. Throws MirrorError. */
+  async query<T extends Row = Row>(
+    text: string,
+    values?: readonly (string | number | bigint | boolean | Buffer | null)[],
+    name?: string,
+  ): Promise<T[]> {
+    return (await this.run<T>(text, values, name)).rows;
+  }
+
+  /** Like query, with the number of rows the statement touched. */
+  async run<T extends Row = Row>(
+    text: string,
+    values?: readonly (string | number | bigint | boolean | Buffer | null)[],
+    name?: string,
+  ): Promise<{ rows: T[]; rowCount: number }> {
+    if (this.#failure) throw connectionLost(this.#failure);
+    try {
+      const result = await this.client.query<T>({
+        text,
+        ...(values === undefined ? {} : { values: [...values] }),
+        ...(name === undefined ? {} : { name }),
+      });
+      return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+    } catch (error) {
+      const failure = this.#failure as Error | undefined;
+      throw failure === undefined ? classify(error) : connectionLost(failure);
+    }
+  }
+
+  /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
+  async transaction<T>(work: () => Promise<T>, begin = 'begin'): Promise<T> {
+    await this.query(begin);
+    try {
+      const result = await work();
+      await this.query('commit');
+      return result;
+    } catch (error) {
+      // A dead session has rolled back by itself; the first error is the one to report.
+      if (this.usable) await this.query('rollback').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Ends the session; one that does not answer is cut off after CLOSE_TIMEOUT_MS. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const socket = this.client.connection.stream;
+    const cut = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS);
+    await this.client.end().catch(() => undefined);
+    clearTimeout(cut);
+  }
+
+  /** Cuts the connection at once; the server rolls back whatever was open. */
+  destroy(): void {
+    this.#closed = true;
+    this.client.connection.stream.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Connects. Throws MirrorError: ConnectionFailed, AuthenticationFailed, DatabaseMissing, SecretUnavailable, TlsUnavailable … */
+export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
+  return new Session(await connectClient(connection, options));
+}
+
+function connectionLost(cause: Error): MirrorError {
+  return new MirrorError('ConnectionFailed', `connection lost: ${cause.message}`, { cause });
+}
+
+async function connectClient(connection: Connection, options: SessionOptions): Promise<pg.Client> {
+  const where = `${connection.host}:${connection.port}/${connection.database}`;
+  try {
+    const wantsTls = connection.sslMode !== 'disable';
+    const config = await clientConfig(connection, options, wantsTls);
+    return await connectOnce(config).catch(async (error: unknown) => {
+      // sslMode prefer: the server has no TLS; pg has no such fallback of its own.
+      if (connection.sslMode === 'prefer' && isTlsRefusal(error))
+        return connectOnce(await clientConfig(connection, options, false));
+      throw error;
+    });
+  } catch (error) {
+    if (isTlsRefusal(error))
+      throw new MirrorError('TlsUnavailable', `${where}: the server does not speak TLS`, { cause: error });
+    throw classify(error, where);
+  }
+}
+
+async function connectOnce(config: pg.ClientConfig): Promise<pg.Client> {
+  const client = new pg.Client(config);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    client.connection.stream.destroy();
+    throw error;
+  }
+}
+
+function isTlsRefusal(error: unknown): boolean {
+  // pg gives this failure neither an errno nor a SQLSTATE.
+  return error instanceof Error && error.message === 'The server does not support SSL connections';
+}
+
+/** The driver's configuration for one connect, the password looked up now. Also used by the replication transport. */
+export async function clientConfig(
+  connection: Connection,
+  options: SessionOptions,
+  tls: boolean,
+): Promise<pg.ClientConfig> {
+  const password = connection.password === undefined ? undefined : await readSecret(connection.password);
+  return {
+    host: connection.host,
+    port: connection.port,
+    database: connection.database,
+    user: connection.user,
+    // '' keeps pg from falling back to PGPASSWORD or a .pgpass that the mirror file does not name.
+    password: password ?? '',
+    ssl: tls ? await tlsOptions(connection) : false,
+    application_name: `bunnydb:${options.mirror}:${options.role}`.slice(0, 63),
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_INITIAL_DELAY_MS,
+    options: startupOptions(options),
+    types: { getTypeParser: () => (value: string | Buffer) => value },
+  };
+}
+
+function startupOptions(options: SessionOptions): string {
+  const settings = {
+    ...PINNED_SETTINGS,
+    statement_timeout: String(options.statementTimeoutMs ?? 0),
+    lock_timeout: String(options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS),
+    default_transaction_read_only: options.readOnly === true ? 'on' : 'off',
+    tcp_keepalives_idle: '10',
+    tcp_keepalives_interval: '5',
+    tcp_keepalives_count: '3',
+  };
+  return Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
+}
+
+async function tlsOptions(connection: Connection): Promise<pg.ClientConfig['ssl']> {
+  const { sslMode, sslRootCert, sslCert, sslKey } = connection;
+  const read = async (path: string): Promise<string> =>
+    readFile(path, 'utf8').catch((cause: unknown) => {
+      throw new MirrorError('TlsUnavailable', `cannot read ${path}`, { cause });
+    });
+  const verifies = sslMode === 'verify-ca' || sslMode === 'verify-full';
+  return {
+    rejectUnauthorized: verifies,
+    ...(sslRootCert === undefined ? {} : { ca: await read(sslRootCert) }),
+    ...(sslCert === undefined ? {} : { cert: await read(sslCert) }),
+    ...(sslKey === undefined ? {} : { key: await read(sslKey) }),
+    // verify-ca checks the chain, not the name.
+    ...(sslMode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
+  };
+}
