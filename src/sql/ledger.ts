@@ -1,0 +1,174 @@
+/**
+ * The ledger's statements. The schema `bunnydb` in the destination is the only durable truth about
+ * what was done; every write to it carries the owner's epoch, so a daemon that lost its mirror
+ * cannot commit anything any more.
+ */
+
+/** Forward only: migration n brings version n - 1 to n. Never edit one that was released. */
+export const LEDGER_MIGRATIONS: readonly string[] = [
+  /* sql */ `
+create schema if not exists bunnydb;
+comment on schema bunnydb is 'bunnydb: what was mirrored, and how far. Do not edit by hand.';
+
+create table bunnydb.version (
+  version int primary key,
+  applied_at timestamptz not null default clock_timestamp()
+);
+
+create table bunnydb.mirrors (
+  name text primary key,
+  epoch bigint not null default 0,
+  spec_hash text,
+  slot text not null,
+  publication text not null,
+  slot_state text not null check (slot_state in ('creating', 'created')),
+  source_system_identifier text not null,
+  source_database text not null,
+  applied_lsn pg_lsn not null default '0/0',
+  created_at timestamptz not null default clock_timestamp()
+) with (fillfactor = 50);
+
+create table bunnydb.tables (
+  id bigint generated always as identity primary key,
+  mirror text not null references bunnydb.mirrors (name),
+  epoch bigint not null,
+  source_schema text not null,
+  source_name text not null,
+  destination_schema text not null,
+  destination_name text not null,
+  observed_table_generation bigint,
+  observed_mirror_generation bigint,
+  state jsonb not null,
+  unique (mirror, source_schema, source_name),
+  unique (destination_schema, destination_name)
+);
+
+-- No index but the key: it is written by COPY and read in order.
+create table bunnydb.spool (
+  table_id bigint not null references bunnydb.tables (id),
+  seq bigint generated always as identity,
+  xid bigint not null,
+  commit_lsn pg_lsn not null,
+  changes int not null,
+  data bytea not null,
+  primary key (table_id, seq)
+);
+alter table bunnydb.spool alter column data set storage external;
+
+create table bunnydb.saved_foreign_keys (
+  id bigint generated always as identity primary key,
+  mirror text not null references bunnydb.mirrors (name),
+  table_schema text not null,
+  table_name text not null,
+  owner_schema text not null,
+  owner_name text not null,
+  name text not null,
+  definition text not null,
+  unique (owner_schema, owner_name, name)
+);
+
+create table bunnydb.events (
+  id bigint generated always as identity primary key,
+  mirror text not null,
+  at timestamptz not null default clock_timestamp(),
+  type text not null check (type in ('Normal', 'Warning')),
+  reason text not null,
+  source_table text,
+  message text not null
+);
+`,
+];
+
+export const SELECT_LEDGER_VERSION = /* sql */ `
+select case when to_regclass('bunnydb.version') is null then 0 else 1 end as present`;
+
+export const SELECT_LATEST_VERSION = /* sql */ `select max(version) as version from bunnydb.version`;
+
+export const INSERT_VERSION = /* sql */ `insert into bunnydb.version (version) values ($1)`;
+
+/** Serialises two daemons that make the ledger at once; any constant of our own. */
+export const LOCK_MIGRATION = /* sql */ `select pg_advisory_xact_lock(7020114000000001)`;
+
+export const SELECT_MIRROR = /* sql */ `
+select name, epoch, slot, publication, slot_state, source_system_identifier, source_database, applied_lsn
+from bunnydb.mirrors
+where name = $1`;
+
+export const INSERT_MIRROR = /* sql */ `
+insert into bunnydb.mirrors (name, epoch, slot, publication, slot_state, source_system_identifier, source_database)
+values ($1, $2, $3, $4, 'creating', $5, $6)
+on conflict (name) do nothing`;
+
+/** The advisory lock's key; the class keeps it apart from locks of others. */
+export const TRY_LOCK_MIRROR = /* sql */ `
+select pg_try_advisory_lock(70201140, hashtext($1)) as locked`;
+
+export const BUMP_MIRROR_EPOCH = /* sql */ `
+update bunnydb.mirrors set epoch = epoch + 1 where name = $1 returning epoch`;
+
+export const BUMP_TABLE_EPOCHS = /* sql */ `
+update bunnydb.tables set epoch = $2 where mirror = $1`;
+
+export const RECORD_SLOT = /* sql */ `
+update bunnydb.mirrors set slot_state = 'created', applied_lsn = $3
+where name = $1 and epoch = $2`;
+
+export const FORGET_SLOT = /* sql */ `
+update bunnydb.mirrors set slot_state = 'creating', applied_lsn = '0/0'
+where name = $1 and epoch = $2`;
+
+export const ADVANCE_PROGRESS = /* sql */ `
+update bunnydb.mirrors set applied_lsn = $3 where name = $1 and epoch = $2`;
+
+export const RECORD_SPEC = /* sql */ `
+update bunnydb.mirrors set spec_hash = $3 where name = $1 and epoch = $2 and spec_hash is distinct from $3`;
+
+export const SELECT_TABLES = /* sql */ `
+select id, source_schema, source_name, destination_schema, destination_name,
+  observed_table_generation, observed_mirror_generation, state
+from bunnydb.tables
+where mirror = $1
+order by id`;
+
+export const INSERT_TABLE = /* sql */ `
+insert into bunnydb.tables
+  (mirror, epoch, source_schema, source_name, destination_schema, destination_name, state)
+select name, epoch, $3, $4, $5, $6, '{"phase": "Pending"}'
+from bunnydb.mirrors where name = $1 and epoch = $2
+on conflict (mirror, source_schema, source_name) do nothing
+returning id`;
+
+export const UPDATE_TABLE_STATE = /* sql */ `
+update bunnydb.tables
+set state = $3,
+  observed_table_generation = coalesce($4, observed_table_generation),
+  observed_mirror_generation = coalesce($5, observed_mirror_generation)
+where id = $1 and epoch = $2`;
+
+/** Held until commit: a takeover waits for it, and after a takeover it finds no row. */
+export const FENCE_TABLE = /* sql */ `
+select id from bunnydb.tables where id = $1 and epoch = $2 for share`;
+
+export const DELETE_TABLE = /* sql */ `delete from bunnydb.tables where id = $1 and epoch = $2`;
+
+export const SELECT_SAVED_FOREIGN_KEYS = /* sql */ `
+select id, table_schema, table_name, owner_schema, owner_name, name, definition
+from bunnydb.saved_foreign_keys
+where mirror = $1
+order by id`;
+
+export const INSERT_SAVED_FOREIGN_KEY = /* sql */ `
+insert into bunnydb.saved_foreign_keys
+  (mirror, table_schema, table_name, owner_schema, owner_name, name, definition)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (owner_schema, owner_name, name) do update set definition = excluded.definition`;
+
+export const DELETE_SAVED_FOREIGN_KEY = /* sql */ `delete from bunnydb.saved_foreign_keys where id = $1`;
+
+export const INSERT_EVENT = /* sql */ `
+insert into bunnydb.events (mirror, type, reason, source_table, message) values ($1, $2, $3, $4, $5)`;
+
+/** Keeps the list bounded. */
+export const TRIM_EVENTS = /* sql */ `
+delete from bunnydb.events where mirror = $1 and id <= (
+  select id from bunnydb.events where mirror = $1 order by id desc offset $2 limit 1)`;
