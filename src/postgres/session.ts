@@ -77,6 +77,11 @@ export class Session implements AsyncDisposable {
     return !this.#closed && this.#failure === undefined;
   }
 
+  /** Whether TLS is in use: what sslMode `prefer` came to. */
+  get encrypted(): boolean {
+    return 'encrypted' in this.client.connection.stream;
+  }
+
   /** Runs one statement; a named one is prepared once and then reused. Throws MirrorError. */
   async query<T extends Row = Row>(
     text: string,

@@ -1,0 +1,179 @@
+/**
+ * The walsender's end of the wire: starts a logical slot, hands raw pgoutput messages on, pushes back
+ * on the socket, and confirms only what it is told to. pg-logical-replication carries the bytes; its
+ * own acknowledgement (one byte too far), its timer and its parser are not used (TRAPS A1 to A5).
+ */
+import type { Socket } from 'node:net';
+import { LogicalReplicationService } from 'pg-logical-replication';
+import type pg from 'pg';
+import { classify, MirrorError } from '../core/errors.ts';
+import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
+import type { Connection } from '../core/mirror.ts';
+import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
+import { clientConfig, openSession } from './session.ts';
+
+export interface ReplicationHandlers {
+  /**
+   * One pgoutput message, in order. The buffer is the receiver's own. Must not throw: it runs inside
+   * the driver's socket handler.
+   */
+  readonly onMessage: (message: Buffer) => void;
+  /** Everything committed before `walEnd` was sent before this. */
+  readonly onKeepalive: (walEnd: Lsn) => void;
+}
+
+export interface ReplicationOptions extends ReplicationHandlers {
+  readonly mirror: string;
+  readonly slot: string;
+  readonly publication: string;
+  /** The durable position; the server skips what it confirmed already, the receiver the rest. */
+  readonly from: Lsn;
+}
+
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** The parts of pg's connection that streaming needs; they are not in its public types. */
+interface WireConnection {
+  readonly stream: Socket;
+  sendCopyFromChunk(chunk: Buffer): void;
+}
+
+/** The library's plugin interface (its base class is not exported): what starts and what receives. */
+class RawPlugin {
+  readonly name = 'pgoutput';
+  readonly options: { statement: string; onMessage: (message: Buffer) => void };
+  connection: WireConnection | undefined;
+
+  constructor(options: RawPlugin['options']) {
+    this.options = options;
+  }
+
+  parse(message: Buffer): void {
+    // pg's parser reuses its memory for the next chunk, so what is kept must be copied.
+    this.options.onMessage(Buffer.from(message));
+  }
+
+  async start(client: pg.Client): Promise<unknown> {
+    this.connection = client.connection as unknown as WireConnection;
+    return client.query(this.options.statement);
+  }
+}
+
+/** A running stream. `done` settles once: resolved after close(), rejected with a MirrorError otherwise. */
+export class ReplicationStream {
+  readonly done: Promise<void>;
+  readonly #service: LogicalReplicationService;
+  readonly #plugin: RawPlugin;
+  #closing = false;
+
+  constructor(service: LogicalReplicationService, plugin: RawPlugin, options: ReplicationOptions) {
+    this.#service = service;
+    this.#plugin = plugin;
+    // Errors reach us through subscribe()'s promise as well; without a listener they would be thrown.
+    let lastError: unknown;
+    service.on('error', (error: unknown) => (lastError ??= error));
+    service.on('heartbeat', (lsn: string, _time: number, replyRequested: boolean) => {
+      options.onKeepalive(parseLsn(lsn));
+      if (replyRequested) this.#resend();
+    });
+    this.done = service.subscribe(plugin, options.slot, formatLsn(options.from)).then(
+      () => this.#ended(lastError),
+      (error: unknown) => this.#ended(error),
+    );
+    this.done.catch(() => undefined);
+  }
+
+  #lastConfirmed: Lsn | undefined;
+
+  /**
+   * Tells the source that everything before `lsn` is durable here. Send it at least every second:
+   * it also keeps the walsender from ending a connection that seems dead.
+   */
+  confirm(lsn: Lsn): void {
+    this.#lastConfirmed = lsn;
+    const connection = this.#plugin.connection;
+    if (this.#closing || connection === undefined || connection.stream.destroyed) return;
+    connection.sendCopyFromChunk(statusUpdate(lsn));
+  }
+
+  #resend(): void {
+    if (this.#lastConfirmed !== undefined) this.confirm(this.#lastConfirmed);
+  }
+
+  /** Stops reading from the socket; the server's send buffer fills and it waits. */
+  pause(): void {
+    this.#plugin.connection?.stream.pause();
+  }
+
+  resume(): void {
+    this.#plugin.connection?.stream.resume();
+  }
+
+  /** Ends the stream; the slot is free when it returns, or the socket was cut. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    const socket = this.#plugin.connection?.stream;
+    // A paused socket would never see the server's goodbye.
+    socket?.resume();
+    const cut = setTimeout(() => socket?.destroy(), CLOSE_TIMEOUT_MS);
+    await this.#service.stop().catch(() => undefined);
+    await this.done.catch(() => undefined);
+    clearTimeout(cut);
+  }
+
+  #ended(error: unknown): void {
+    if (this.#closing) return;
+    throw error === undefined
+      ? new MirrorError('ConnectionFailed', 'the source ended the replication stream')
+      : classify(error, 'replication stream');
+  }
+}
+
+/** Connects and starts streaming. A failure to connect or start rejects `done`. */
+export async function openReplication(
+  connection: Connection,
+  options: ReplicationOptions,
+): Promise<ReplicationStream> {
+  const session = { mirror: options.mirror, role: 'walsender' } as const;
+  const config = await clientConfig(connection, session, await usesTls(connection, options.mirror));
+  const service = new LogicalReplicationService(config, {
+    acknowledge: { auto: false, timeoutSeconds: 0 },
+    flowControl: { enabled: false },
+  });
+  const plugin = new RawPlugin({ statement: startStatement(options), onMessage: options.onMessage });
+  return new ReplicationStream(service, plugin, options);
+}
+
+/** The library connects by itself and has no fallback: find out first what `prefer` comes to here. */
+async function usesTls(connection: Connection, mirror: string): Promise<boolean> {
+  if (connection.sslMode !== 'prefer') return connection.sslMode !== 'disable';
+  await using probe = await openSession(connection, { mirror, role: 'observer' });
+  return probe.encrypted;
+}
+
+function startStatement({ slot, publication, from }: ReplicationOptions): string {
+  const names = quoteLiteral(quoteIdent(publication));
+  return (
+    `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL ${formatLsn(from)} ` +
+    `(proto_version '1', publication_names ${names}, messages 'true')`
+  );
+}
+
+const STATUS_UPDATE_BYTES = 34;
+const STATUS_UPDATE_TAG = 0x72; // 'r'
+/** PostgreSQL counts from 2000-01-01. */
+const POSTGRES_EPOCH_MS = 946_684_800_000n;
+
+/**
+ * A standby status update: 'r', then written, flushed and applied LSN, the clock in microseconds, and
+ * whether a reply is wanted. PostgreSQL 14 to 18, protocol-replication "Standby status update".
+ */
+export function statusUpdate(lsn: Lsn): Buffer {
+  const frame = Buffer.alloc(STATUS_UPDATE_BYTES);
+  frame[0] = STATUS_UPDATE_TAG;
+  frame.writeBigUInt64BE(lsn, 1);
+  frame.writeBigUInt64BE(lsn, 9);
+  frame.writeBigUInt64BE(lsn, 17);
+  frame.writeBigInt64BE((BigInt(Date.now()) - POSTGRES_EPOCH_MS) * 1000n, 25);
+  return frame;
+}
