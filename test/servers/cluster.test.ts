@@ -63,7 +63,7 @@ test('a port in use is refused when asked for', async () => {
   }
 });
 
-test('the shared clusters differ, and drop a database that a slot is read from', async () => {
+test('the shared clusters differ, and drop a database with its slots', async () => {
   const { source, destination } = await sharedClusters();
   const identifier = 'select system_identifier from pg_control_system()';
   assert.notDeepEqual(

@@ -35,7 +35,11 @@ export async function readPassword(dataDirectory: string): Promise<string> {
 
 async function templateFolder(index: number): Promise<string> {
   const { version } = await findBinaries();
-  const template = join(await cacheFolder(), `template-${TEMPLATE_FORMAT}-${version}-${index}`);
+  const { uid } = await serverAccount();
+  // The owner is part of the name: a machine may get its `postgres` user later.
+  const owner = uid === undefined ? '' : `-${uid}`;
+  const name = `template-${TEMPLATE_FORMAT}-${version}${owner}-${index}`;
+  const template = join(await cacheFolder(), name);
   if (await exists(join(template, 'PG_VERSION'))) return template;
   const building = await mkdtemp(join(await cacheFolder(), 'building-'));
   await giveToServer(building);
