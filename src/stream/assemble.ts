@@ -27,7 +27,7 @@ export interface TransactionPart {
   readonly endLsn: Lsn | undefined;
   readonly commitTimeMs: number;
   readonly changes: readonly Change[];
-  /** Of the messages, as received. */
+  /** What it takes in memory: the messages and MESSAGE_OVERHEAD_BYTES for each. */
   readonly bytes: number;
   readonly first: boolean;
   /** endLsn is there. */
@@ -35,7 +35,10 @@ export interface TransactionPart {
 }
 
 /** Big enough that COPY pays, small enough that a few of them fit in memory many times over. */
-export const MAX_PART_BYTES = 4 * 1024 * 1024;
+export const MAX_PART_BYTES = 8 * 1024 * 1024;
+
+/** Objects that one decoded message costs besides its bytes; a narrow row is mostly this. */
+const MESSAGE_OVERHEAD_BYTES = 512;
 
 interface OpenTransaction {
   readonly xid: number;
@@ -56,7 +59,7 @@ export class Assembler {
   }
 
   /** Takes the next message; returns a part when one is full or its transaction has ended. */
-  accept(message: Message, bytes: number): TransactionPart | undefined {
+  accept(message: Message): TransactionPart | undefined {
     switch (message.tag) {
       case 'begin':
         this.#open = { ...message, changes: [], bytes: 0, first: true };
@@ -69,7 +72,7 @@ export class Assembler {
       case 'other':
         return undefined;
       default:
-        return this.#add(this.#toChange(message), bytes);
+        return this.#add(this.#toChange(message));
     }
   }
 
@@ -85,10 +88,10 @@ export class Assembler {
     return relation;
   }
 
-  #add(change: Change, bytes: number): TransactionPart | undefined {
+  #add(change: Change): TransactionPart | undefined {
     const open = this.#require();
     open.changes.push(change);
-    open.bytes += bytes;
+    open.bytes += change.raw.length + MESSAGE_OVERHEAD_BYTES;
     return open.bytes >= MAX_PART_BYTES ? this.#take(open, undefined) : undefined;
   }
 

@@ -146,7 +146,7 @@ function keyText(tuple: Tuple, key: readonly number[]): string | undefined {
     }
     const offset = cellOffset(tuple, column);
     // The length keeps ('a', 'bc') and ('ab', 'c') apart.
-    text += `${length};${tuple.bytes.latin1Slice(offset, offset + length)}`;
+    text += `${length};${tuple.bytes.toString('latin1', offset, offset + length)}`;
   }
   return text;
 }

@@ -1,0 +1,55 @@
+/** Statements of the first copy and of every resync. */
+import type { TableName } from '../core/table-name.ts';
+import { quoteIdent, quoteTable } from './quote.ts';
+
+export type CopyFormat = 'binary' | 'text';
+
+export interface CopySource {
+  readonly table: TableName;
+  readonly columns: readonly string[];
+  /** A partitioned root is read whole; anything else without its inheritance children. */
+  readonly partitioned: boolean;
+  readonly format: CopyFormat;
+}
+
+export interface Blocks {
+  readonly fromBlock: number;
+  readonly toBlock: number | undefined;
+}
+
+/** COPY … TO STDOUT of one range of pages; no range for a partitioned root, which has no pages. */
+export function copyOutSql(source: CopySource, blocks: Blocks | undefined): string {
+  const columns = source.columns.map(quoteIdent).join(', ');
+  const from = `from ${source.partitioned ? '' : 'only '}${quoteTable(source.table)}`;
+  const where = blocks === undefined ? '' : rangeSql(blocks);
+  return `copy (select ${columns} ${from}${where}) to stdout (format ${source.format})`;
+}
+
+/** COPY … FROM STDIN of the same columns. */
+export function copyInSql(table: TableName, columns: readonly string[], format: CopyFormat): string {
+  return `copy ${quoteTable(table)} (${columns.map(quoteIdent).join(', ')}) from stdin (format ${format})`;
+}
+
+function rangeSql({ fromBlock, toBlock }: Blocks): string {
+  const bounds = [
+    ...(fromBlock === 0 ? [] : [`ctid >= '(${fromBlock},0)'::tid`]),
+    ...(toBlock === undefined ? [] : [`ctid < '(${toBlock},0)'::tid`]),
+  ];
+  return bounds.length === 0 ? '' : ` where ${bounds.join(' and ')}`;
+}
+
+/** The table as one source snapshot sees it: compared before and after the copy (TRAPS 25). */
+export const SELECT_HEAP = /* sql */ `
+select c.relfilenode, pg_catalog.pg_relation_size(c.oid) as heap_bytes, c.reltuples as estimated_rows,
+  (select string_agg(a.attname || ':' || a.attnum || ':' || a.atttypid, ',' order by a.attnum)
+   from pg_catalog.pg_attribute as a
+   where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+from pg_catalog.pg_class as c
+where c.oid = pg_catalog.to_regclass($1)`;
+
+export const EXPORT_SNAPSHOT = /* sql */ `
+select pg_catalog.pg_export_snapshot() as id, pg_catalog.pg_current_snapshot() as visible`;
+
+/** Transactions that have written their commit record and wait for a standby: in the WAL, in no snapshot yet. */
+export const SELECT_WAITING_FOR_STANDBY = /* sql */ `
+select count(*) as count from pg_catalog.pg_stat_activity where wait_event = 'SyncRep'`;

@@ -1,0 +1,347 @@
+/**
+ * The stream of one mirror: receive, apply whole transactions, record progress in the same destination
+ * transaction, confirm only what is durable. Everything that must happen between two transactions
+ * (start to spool a table, hand it over) is done here, at a commit boundary, on request.
+ */
+import type { Clock } from '../core/clock.ts';
+import { classify, MirrorError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { maxLsn, type Lsn } from '../core/lsn.ts';
+import type { Mirror } from '../core/mirror.ts';
+import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
+import { nextTableState, type TableRecord } from '../core/table-state.ts';
+import { advanceProgress, writeTableState, type Owner } from '../postgres/ledger.ts';
+import { writeAsReplica } from '../postgres/replica-role.ts';
+import { openSession, type Session } from '../postgres/session.ts';
+import type { TransactionPart } from './assemble.ts';
+import { applyApart, applyTogether, isTablesOwn, type FailedTable } from './batch.ts';
+import { Boundaries, type BoundaryWork } from './boundaries.ts';
+import { Receiver } from './receive.ts';
+import { RecentTransactions } from './recent-transactions.ts';
+import { routeOf } from './route.ts';
+import { Router, type RoutedTable } from './router.ts';
+import { loadTarget, type ApplyTarget } from './target.ts';
+import type { Visibility } from './visibility.ts';
+
+export interface FollowOptions {
+  readonly mirror: Mirror;
+  readonly owner: Owner;
+  /** The ledger's applied LSN: where to go on. */
+  readonly from: Lsn;
+  readonly tables: readonly TableRecord[];
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Called after the commit that made a table Failed. */
+  readonly onTableFailed: (record: TableRecord) => void;
+}
+
+/** How far the stream is. */
+export interface FollowProgress {
+  readonly appliedLsn: Lsn;
+  readonly lagBytes: number;
+  readonly lagSeconds: number;
+  readonly appliedTransactions: number;
+  readonly appliedChanges: number;
+}
+
+/** Received bytes in one destination transaction of many source transactions. */
+const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+/** A quiet mirror in a busy cluster moves on this often, so that the source can remove its WAL. */
+const IDLE_PROGRESS_MS = 10_000;
+/** Or as soon as this much WAL would be kept for nothing. */
+const IDLE_PROGRESS_BYTES = 16n * 1024n * 1024n;
+const CONFIRM_INTERVAL_MS = 1_000;
+
+export class Follower {
+  /** Settles once: resolved after stop(), rejected with a MirrorError when the stream broke. */
+  readonly done: Promise<void>;
+  readonly #options: FollowOptions;
+  readonly #session: Session;
+  readonly #router: Router;
+  readonly #receiver: Receiver;
+  readonly #boundaries = new Boundaries(() => this.#wake());
+  readonly #recent = new RecentTransactions();
+  readonly #stopping = new AbortController();
+  #appliedLsn: Lsn;
+  #idleWrittenMs: number;
+  #appliedTransactions = 0;
+  #appliedChanges = 0;
+  #wake: () => void = () => undefined;
+
+  private constructor(options: FollowOptions, session: Session, router: Router) {
+    this.#options = options;
+    this.#session = session;
+    this.#router = router;
+    this.#appliedLsn = options.from;
+    this.#idleWrittenMs = options.clock.monotonicMs();
+    this.#receiver = new Receiver(() => this.#wake());
+    this.done = this.#run();
+    this.done.catch(() => undefined);
+  }
+
+  /** Opens the writer's session and begins to stream from `from`. Throws MirrorError. */
+  static async start(options: FollowOptions): Promise<Follower> {
+    const { mirror } = options;
+    const session = await openSession(mirror.destination, { mirror: mirror.name, role: 'writer' });
+    try {
+      await writeAsReplica(session);
+      const router = new Router();
+      for (const record of options.tables) router.set(record, await targetFor(session, mirror, record));
+      return new Follower(options, session, router);
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+  }
+
+  /** Ends at a safe point: a transaction that is not committed yet is rolled back and comes again. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#wake();
+    await this.done.catch(() => undefined);
+  }
+
+  /**
+   * Runs `work` between two source transactions, in a destination transaction of its own on the
+   * stream's session. Tables it returns are routed by their new state from the next change on.
+   * Rejects, with nothing changed, when the work throws or the stream ends first.
+   */
+  async atBoundary<T>(work: BoundaryWork<T>): Promise<T> {
+    return this.#boundaries.request(work);
+  }
+
+  /** True when a transaction that was applied is not in the snapshot yet (TRAPS 23): take another one. */
+  hasAppliedUnseenBy(visibility: Visibility): boolean {
+    return this.#recent.hasUnseenBy(visibility);
+  }
+
+  records(): TableRecord[] {
+    return this.#router.records();
+  }
+
+  progress(): FollowProgress {
+    const { oldestWaitingMs, serverLsn, isDrained } = this.#receiver;
+    const behind = isDrained ? 0n : maxLsn(serverLsn, this.#appliedLsn) - this.#appliedLsn;
+    const lagMs = oldestWaitingMs === undefined ? 0 : this.#options.clock.now().getTime() - oldestWaitingMs;
+    return {
+      appliedLsn: this.#appliedLsn,
+      lagBytes: Number(behind),
+      lagSeconds: Math.max(0, lagMs / 1000),
+      appliedTransactions: this.#appliedTransactions,
+      appliedChanges: this.#appliedChanges,
+    };
+  }
+
+  async #run(): Promise<void> {
+    const confirming = setInterval(() => this.#receiver.confirm(this.#appliedLsn), CONFIRM_INTERVAL_MS);
+    try {
+      await this.#receiver.open(this.#options.mirror, this.#options.from);
+      while (!this.#stopping.signal.aborted) await this.#turn();
+      this.#receiver.confirm(this.#appliedLsn);
+    } catch (error) {
+      throw this.#stopping.signal.aborted ? new MirrorError('ConnectionFailed', 'the stream was stopped') : classify(error);
+    } finally {
+      clearInterval(confirming);
+      this.#boundaries.close(new MirrorError('ConnectionFailed', 'the stream has ended'));
+      await Promise.all([this.#receiver.close(), this.#session.close()]);
+    }
+  }
+
+  async #turn(): Promise<void> {
+    this.#receiver.throwIfBroken();
+    if (this.#boundaries.hasWork) await this.#boundary();
+    else if (!this.#receiver.inbox.isEmpty) await this.#applyNext();
+    else if (this.#idleProgress() !== undefined) await this.#advanceIdle();
+    else await this.#nextEvent();
+  }
+
+  /** Wakes for a message, a request, the end, or in time for idle progress. */
+  async #nextEvent(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, CONFIRM_INTERVAL_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      // What came before #wake was set must not be slept over.
+      if (this.#hasWork()) this.#wake();
+    });
+    this.#wake = () => undefined;
+  }
+
+  #hasWork(): boolean {
+    return (
+      this.#boundaries.hasWork ||
+      !this.#receiver.inbox.isEmpty ||
+      this.#receiver.isBroken ||
+      this.#stopping.signal.aborted
+    );
+  }
+
+  async #boundary(): Promise<void> {
+    await this.#boundaries.runNext(this.#session, async (changed) => {
+      const targets: (ApplyTarget | undefined)[] = [];
+      for (const record of changed) targets.push(await this.#targetFor(record));
+      return () => {
+        for (const [index, record] of changed.entries()) this.#router.set(record, targets[index]);
+      };
+    }, (removed) => this.#router.remove(removed));
+  }
+
+  async #targetFor(record: TableRecord): Promise<ApplyTarget | undefined> {
+    return targetFor(this.#session, this.#options.mirror, record);
+  }
+
+  async #applyNext(): Promise<void> {
+    const { inbox } = this.#receiver;
+    const head = inbox.oldest;
+    if (head === undefined) return;
+    if (head.commitLsn < this.#appliedLsn) {
+      // Applied before a restart: the ledger decides, not the slot (TRAPS 16).
+      inbox.takeOne();
+      return;
+    }
+    if (!head.final) {
+      await this.#applyLarge();
+      return;
+    }
+    const batch = inbox.takeWhole({ changes: this.#options.mirror.cdc.maxBatchSize, bytes: MAX_BATCH_BYTES });
+    await this.#applyWhole(batch);
+  }
+
+  /** A batch of whole transactions; when it fails, once more with each table by itself. */
+  async #applyWhole(batch: readonly TransactionPart[]): Promise<void> {
+    const work = this.#router.distribute(batch);
+    const endLsn = batch.at(-1)?.endLsn ?? this.#appliedLsn;
+    const onMissing = this.#onMissingRows;
+    try {
+      await this.#session.transaction(async () => {
+        await applyTogether(this.#session, work, onMissing);
+        await advanceProgress(this.#session, this.#options.owner, endLsn);
+      });
+      this.#applied(batch, endLsn);
+    } catch (thrown) {
+      const error = classify(thrown);
+      if (!isTablesOwn(error) || !this.#session.usable) throw error;
+      this.#options.log.debug({ err: error }, 'batch failed, applying table by table');
+      const failed = await this.#session.transaction(async () => {
+        const tables = await this.#failTables(await applyApart(this.#session, work, onMissing));
+        await advanceProgress(this.#session, this.#options.owner, endLsn);
+        return tables;
+      });
+      this.#applied(batch, endLsn);
+      this.#announceFailed(failed);
+    }
+  }
+
+  /** One source transaction in parts, in one destination transaction; memory holds a few parts at a time. */
+  async #applyLarge(): Promise<void> {
+    const failed: TableRecord[] = [];
+    let last: TransactionPart | undefined;
+    const endLsn = await this.#session.transaction(async () => {
+      for (;;) {
+        const part = await this.#nextPart();
+        last = part;
+        const work = this.#router.distribute([part]);
+        failed.push(...(await this.#failTables(await applyApart(this.#session, work, this.#onMissingRows))));
+        this.#appliedChanges += part.changes.length;
+        if (part.endLsn === undefined) continue;
+        await advanceProgress(this.#session, this.#options.owner, part.endLsn);
+        return part.endLsn;
+      }
+    });
+    if (last !== undefined) this.#applied([{ ...last, changes: [] }], endLsn);
+    this.#announceFailed(failed);
+  }
+
+  async #nextPart(): Promise<TransactionPart> {
+    for (;;) {
+      this.#receiver.throwIfBroken();
+      this.#stopping.signal.throwIfAborted();
+      const part = this.#receiver.inbox.takeOne();
+      if (part !== undefined) return part;
+      await this.#nextPartEvent();
+    }
+  }
+
+  async #nextPartEvent(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (!this.#receiver.inbox.isEmpty || this.#receiver.isBroken || this.#stopping.signal.aborted) resolve();
+    });
+    this.#wake = () => undefined;
+  }
+
+  /** Inside the batch's transaction: the tables are Failed with it, and their changes are in the spool. */
+  async #failTables(failures: readonly FailedTable[]): Promise<TableRecord[]> {
+    const since = this.#options.clock.now().toISOString();
+    const records: TableRecord[] = [];
+    for (const { table, error } of failures) {
+      const failure = { code: error.code, message: error.message, hint: error.hint, since, attempts: 1 };
+      const state = nextTableState(table.record.state, { type: 'failed', failure });
+      await writeTableState(this.#session, this.#options.owner, table.record.id, { state });
+      const record = { ...table.record, state };
+      // Routed at once: later parts of the same transaction go to the spool. A rollback ends the follower.
+      this.#router.set(record, await this.#targetFor(record));
+      records.push(record);
+    }
+    return records;
+  }
+
+  #announceFailed(records: readonly TableRecord[]): void {
+    for (const record of records) {
+      this.#options.log.warn({ table: formatTableName(record.source), state: record.state }, 'table failed');
+      this.#options.onTableFailed(record);
+    }
+  }
+
+  readonly #onMissingRows = (table: RoutedTable, rows: number): void => {
+    this.#options.log.warn(
+      { table: formatTableName(table.record.source), rows },
+      'rows to change were not at the destination; resync the table',
+    );
+  };
+
+  #applied(batch: readonly TransactionPart[], endLsn: Lsn): void {
+    this.#appliedLsn = maxLsn(this.#appliedLsn, endLsn);
+    this.#idleWrittenMs = this.#options.clock.monotonicMs();
+    this.#appliedTransactions += batch.length;
+    for (const part of batch) {
+      this.#appliedChanges += part.changes.length;
+      this.#recent.add(part.xid);
+    }
+    this.#receiver.confirm(this.#appliedLsn);
+  }
+
+  /** How far a quiet stream may move on: everything received is durable and no transaction is open (TRAPS 14). */
+  #idleProgress(): Lsn | undefined {
+    const { isDrained, serverLsn } = this.#receiver;
+    if (!isDrained || serverLsn <= this.#appliedLsn) return undefined;
+    const isDue =
+      serverLsn - this.#appliedLsn >= IDLE_PROGRESS_BYTES ||
+      this.#options.clock.monotonicMs() - this.#idleWrittenMs >= IDLE_PROGRESS_MS;
+    return isDue ? serverLsn : undefined;
+  }
+
+  async #advanceIdle(): Promise<void> {
+    const lsn = this.#idleProgress();
+    if (lsn === undefined) return;
+    await advanceProgress(this.#session, this.#options.owner, lsn);
+    this.#applied([], lsn);
+  }
+}
+
+/** Only tables that are written to live need their target; a broken one is found when its first change comes. */
+async function targetFor(
+  session: Session,
+  mirror: Mirror,
+  record: TableRecord,
+): Promise<ApplyTarget | undefined> {
+  return routeOf(record.state).live
+    ? loadTarget(session, record.destination, excludedColumns(mirror, record.source))
+    : undefined;
+}
+
+function excludedColumns(mirror: Mirror, source: TableName): readonly string[] {
+  return mirror.tables.find((table) => sameTable(table.source, source))?.excludeColumns ?? [];
+}

@@ -1,0 +1,86 @@
+/** The receiving end: replication stream -> messages -> transaction parts -> inbox. */
+import { LSN_ZERO, type Lsn, maxLsn } from '../core/lsn.ts';
+import type { Mirror } from '../core/mirror.ts';
+import { openReplication, type ReplicationStream } from '../postgres/replication.ts';
+import { Assembler } from './assemble.ts';
+import { decodeMessage } from './decode.ts';
+import { Inbox } from './inbox.ts';
+
+export class Receiver {
+  readonly inbox = new Inbox(
+    () => this.#stream?.pause(),
+    () => this.#stream?.resume(),
+  );
+  readonly #assembler = new Assembler();
+  readonly #onEvent: () => void;
+  #stream: ReplicationStream | undefined;
+  #broken: unknown;
+  #serverLsn = LSN_ZERO;
+
+  constructor(onEvent: () => void) {
+    this.#onEvent = onEvent;
+  }
+
+  async open(mirror: Mirror, from: Lsn): Promise<void> {
+    this.#stream = await openReplication(mirror.source, {
+      mirror: mirror.name,
+      slot: mirror.slot,
+      publication: mirror.publication.name,
+      from,
+      onMessage: (message) => this.#receive(message),
+      onKeepalive: (walEnd) => {
+        this.#serverLsn = maxLsn(this.#serverLsn, walEnd);
+      },
+    });
+    this.#stream.done.catch((error: unknown) => this.#break(error));
+  }
+
+  get isBroken(): boolean {
+    return this.#broken !== undefined;
+  }
+
+  throwIfBroken(): void {
+    if (this.#broken !== undefined) throw this.#broken;
+  }
+
+  /** Nothing waits and no transaction is open: what the server said last is all there is. */
+  get isDrained(): boolean {
+    return this.inbox.isEmpty && !this.#assembler.inTransaction;
+  }
+
+  /** The server's position, as of its last keepalive. */
+  get serverLsn(): Lsn {
+    return this.#serverLsn;
+  }
+
+  /** When the oldest transaction that waits was committed at the source. */
+  get oldestWaitingMs(): number | undefined {
+    return this.inbox.oldest?.commitTimeMs;
+  }
+
+  confirm(lsn: Lsn): void {
+    this.#stream?.confirm(lsn);
+  }
+
+  async close(): Promise<void> {
+    await this.#stream?.close();
+  }
+
+  #receive(message: Buffer): void {
+    if (this.isBroken) return;
+    try {
+      const part = this.#assembler.accept(decodeMessage(message));
+      if (part === undefined) return;
+      this.inbox.push(part);
+      this.#onEvent();
+    } catch (error) {
+      // Thrown here it would end the process from inside the socket's handler.
+      this.#break(error);
+    }
+  }
+
+  #break(error: unknown): void {
+    this.#broken ??= error;
+    this.#onEvent();
+  }
+}

@@ -1,0 +1,99 @@
+/** The spool's rows: raw messages of one table from one transaction part, and back. */
+import type { Lsn } from '../core/lsn.ts';
+import { sameTable, type TableName } from '../core/table-name.ts';
+import { copyInto } from '../postgres/copy-streams.ts';
+import type { Session } from '../postgres/session.ts';
+import { COPY_INTO_SPOOL } from '../sql/spool.ts';
+import type { Change } from './assemble.ts';
+import { decodeMessage, type Relation } from './decode.ts';
+
+/** One row of bunnydb.spool: what one transaction part did to one table. */
+export interface SpoolEntry {
+  readonly tableId: string;
+  readonly source: TableName;
+  readonly xid: number;
+  readonly commitLsn: Lsn;
+  readonly changes: readonly Change[];
+}
+
+/** Adds entries to the spool, in order, inside the caller's transaction. */
+export async function writeSpool(session: Session, entries: readonly SpoolEntry[]): Promise<void> {
+  if (entries.length === 0) return;
+  await copyInto(session, COPY_INTO_SPOOL, Buffer.concat([COPY_HEADER, ...entries.map(encodeEntry), COPY_TRAILER]));
+}
+
+/** Bytes that an entry takes in the spool. */
+export function spoolBytes(entry: SpoolEntry): number {
+  return entry.changes.reduce((bytes, change) => bytes + change.raw.length + LENGTH_BYTES, 0);
+}
+
+const COPY_HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
+const COPY_TRAILER = Buffer.from([0xff, 0xff]);
+const FIELD_COUNT = 5;
+const FIXED_BYTES = 2 + 12 + 12 + 12 + 8 + 4;
+const LENGTH_BYTES = 4;
+
+/** Binary COPY: field count, then each field's length and bytes; columns as COPY_INTO_SPOOL names them. */
+function encodeEntry(entry: SpoolEntry): Buffer {
+  const data = encodeFrames(entry);
+  const row = Buffer.allocUnsafe(FIXED_BYTES + data.length);
+  let at = row.writeInt16BE(FIELD_COUNT, 0);
+  for (const value of [BigInt(entry.tableId), BigInt(entry.xid), BigInt(entry.commitLsn)]) {
+    at = row.writeInt32BE(8, at);
+    at = row.writeBigInt64BE(value, at);
+  }
+  at = row.writeInt32BE(4, at);
+  at = row.writeInt32BE(entry.changes.length, at);
+  at = row.writeInt32BE(data.length, at);
+  data.copy(row, at);
+  return row;
+}
+
+/** Frames of length and message; a description comes before the first change that needs it. */
+function encodeFrames(entry: SpoolEntry): Buffer {
+  const pieces: Buffer[] = [];
+  let described: Relation | undefined;
+  for (const change of entry.changes) {
+    const relation = relationOf(change, entry.source);
+    if (relation !== described) pieces.push(lengthOf(relation.raw), relation.raw);
+    described = relation;
+    pieces.push(lengthOf(change.raw), change.raw);
+  }
+  return Buffer.concat(pieces);
+}
+
+/** A TRUNCATE names other tables too. */
+function relationOf(change: Change, source: TableName): Relation {
+  if (change.tag !== 'truncate') return change.relation;
+  const own = change.relations.find((relation) => sameTable(relation, source));
+  if (!own) throw new Error('spool: a truncate of other tables');
+  return own;
+}
+
+function lengthOf(message: Buffer): Buffer {
+  const length = Buffer.allocUnsafe(LENGTH_BYTES);
+  length.writeUInt32BE(message.length, 0);
+  return length;
+}
+
+/** The changes of one spool row. Truncates name only the row's own table. */
+export function readFrames(data: Buffer): Change[] {
+  const changes: Change[] = [];
+  let relation: Relation | undefined;
+  let at = 0;
+  while (at < data.length) {
+    const length = data.readUInt32BE(at);
+    at += LENGTH_BYTES;
+    const message = decodeMessage(data.subarray(at, at + length));
+    at += length;
+    if (message.tag === 'relation') {
+      relation = message.relation;
+      continue;
+    }
+    if (relation === undefined) throw new Error('spool: a change before its description');
+    if (message.tag === 'truncate') changes.push({ tag: 'truncate', relations: [relation], raw: message.raw });
+    else if (message.tag === 'insert' || message.tag === 'update' || message.tag === 'delete')
+      changes.push({ ...message, relation });
+  }
+  return changes;
+}
