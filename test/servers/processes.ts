@@ -139,7 +139,19 @@ const GUARD_SCRIPT = `
  * Returns the way to send it away, for when we have cleaned up ourselves.
  */
 export function guardFolder(dataDirectory: string, afterwards: 'keep' | 'remove'): () => void {
-  const guard = spawn('sh', ['-c', GUARD_SCRIPT, 'guard', dataDirectory, afterwards], {
+  return startGuard(GUARD_SCRIPT, [dataDirectory, afterwards]);
+}
+
+/** The same for a child process: SIGTERM when we are gone and it is not. */
+export function guardProcess(child: ChildProcess): () => void {
+  const dismiss = startGuard('cat >/dev/null; kill -TERM "$1"', [String(child.pid)]);
+  // Its number may soon be somebody else's.
+  child.once('exit', dismiss);
+  return dismiss;
+}
+
+function startGuard(script: string, args: readonly string[]): () => void {
+  const guard = spawn('sh', ['-c', script, 'guard', ...args], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
