@@ -61,6 +61,8 @@ function drawTables({ status, sourceRows, copyRows }: View, style: Style): strin
     head: ['table', 'phase', 'progress', 'resync', 'source rows', 'copy rows', 'verified'],
     colAligns: ['left', 'left', 'left', 'left', 'right', 'right', 'left'],
     style: { head: [], border: [] },
+    // No rules between the rows.
+    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
   });
   for (const each of status?.tables ?? [])
     table.push([

@@ -109,7 +109,6 @@ export function transactionFor(n: number): { text: string; values: number[] } {
 }
 
 function choose(n: number): Transaction {
-  if (n % 50 === 49) return { text: FORGET_EVENT, values: [] };
   const turn = n % 20;
   if (turn < 10) return { text: PLACE_ORDER, values: [n, 1 + (n % 3)] };
   if (turn < 16) return { text: ADVANCE_ORDER, values: [(n * 7919) % ORDERS] };
@@ -151,7 +150,3 @@ const CHANGE_PREFERENCES = /* sql */ `
 /** The description stays as it is: a long one is then not in the WAL at all. */
 const CHANGE_PRICE = /* sql */ `
   update public.products set price = round(price * 1.01, 2) where id = $1`;
-
-const FORGET_EVENT = /* sql */ `
-  delete from public.events
-  where ctid = (select ctid from public.events order by happened_at limit 1)`;

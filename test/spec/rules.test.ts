@@ -62,7 +62,7 @@ test('a peer with errors is told in its own file, and where it is named', () => 
   });
   assert.deepEqual(found, [
     'a.yaml:7:16: peer to has errors (to.yaml) (correct that file)',
-    'to.yaml:4:37: spec.database must not be longer than 63 characters',
+    'to.yaml:4:39: spec.database must not be longer than 63 characters',
   ]);
   assert.deepEqual(used, []);
 });

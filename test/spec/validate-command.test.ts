@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { validate, type ValidateOptions } from '../../src/cli/validate.ts';
+import { DESTINATION_PEER, mirrorText, SOURCE_PEER } from './files.ts';
+
+const TABLES = '  tables:\n    - source: public.users\n';
+
+interface Outcome {
+  readonly code: number;
+  readonly text: string;
+}
+
+async function run(
+  t: TestContext,
+  text: string,
+  output: ValidateOptions['output'],
+): Promise<Outcome> {
+  const dir = mkdtempSync(join(tmpdir(), 'validate-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  writeFileSync(join(dir, 'from.yaml'), SOURCE_PEER);
+  writeFileSync(join(dir, 'to.yaml'), DESTINATION_PEER);
+  writeFileSync(join(dir, 'a,b.yaml'), text);
+  let written = '';
+  const stdout = (piece: string): void => void (written += piece);
+  const code = await validate([], { dir, output }, { stdout });
+  return { code, text: written.replaceAll(dir, 'D') };
+}
+
+const BAD = mirrorText(
+  `  suspend: maybe\n  resyncGeneration: 010\n${TABLES}      colour: "100%"\n`,
+);
+
+test('text: every error with its place, and the totals', async (t) => {
+  assert.deepEqual(await run(t, BAD, 'text'), {
+    code: 3,
+    text: `D/a,b.yaml:8:12: error: spec.suspend must be true or false, not text
+D/a,b.yaml:9:21: warning: 010 is read as 10; other YAML programs read an octal number (write 10)
+D/a,b.yaml:12:7: error: spec.tables[0].colour is not a known field (known fields here: source, destination, excludeColumns, resyncGeneration, resyncStrategy)
+invalid: 2 errors, 1 warning (3 files, 0 valid mirrors)
+`,
+  });
+});
+
+test('text: valid files', async (t) => {
+  assert.deepEqual(await run(t, mirrorText(TABLES), 'text'), {
+    code: 0,
+    text: 'valid: 3 files, 1 valid mirror, 0 warnings\n',
+  });
+});
+
+test('a warning alone is valid', async (t) => {
+  const { code } = await run(t, mirrorText(`  resyncGeneration: 010\n${TABLES}`), 'text');
+  assert.equal(code, 0);
+});
+
+test('json', async (t) => {
+  const { code, text } = await run(t, BAD, 'json');
+  const report = JSON.parse(text) as { diagnostics: object[] };
+  assert.equal(code, 3);
+  assert.equal(report.diagnostics.length, 3);
+  assert.deepEqual(
+    { ...report, diagnostics: report.diagnostics[0] },
+    {
+      format_version: '1.0',
+      valid: false,
+      error_count: 2,
+      warning_count: 1,
+      diagnostics: {
+        severity: 'error',
+        code: 'WrongType',
+        message: 'spec.suspend must be true or false, not text',
+        file: 'D/a,b.yaml',
+        line: 8,
+        column: 12,
+        endLine: 8,
+        endColumn: 17,
+        mirror: 'shop',
+      },
+    },
+  );
+});
+
+test('github: escaped, with the totals', async (t) => {
+  const name = mirrorText(`${TABLES}      "100%\\n": 1\n`);
+  assert.deepEqual(await run(t, name, 'github'), {
+    code: 3,
+    text: `::error file=D/a%2Cb.yaml,line=10,col=7,endLine=10,endColumn=15,title=UnknownField::spec.tables[0]."100%25\\n" is not a known field (known fields here: source, destination, excludeColumns, resyncGeneration, resyncStrategy)
+invalid: 1 error, 0 warnings (3 files, 0 valid mirrors)
+`,
+  });
+});
+
+test('a path that is not there is an error, in the same form', async () => {
+  let written = '';
+  const stdout = (piece: string): void => void (written += piece);
+  const code = await validate(['nowhere.d'], { dir: 'mirrors.d', output: 'text' }, { stdout });
+  assert.equal(code, 3);
+  assert.match(written, /^nowhere\.d:1:1: error: cannot read it: it does not exist\n/);
+});
