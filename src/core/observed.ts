@@ -9,6 +9,8 @@ export interface Observed {
   readonly slot: ObservedSlot | undefined;
   readonly publication: ObservedPublication | undefined;
   readonly ledger: ObservedLedger;
+  /** Schemas the destination has. */
+  readonly destinationSchemas: readonly string[];
   /** In the order of the mirror's tables. */
   readonly tables: readonly ObservedTable[];
 }
@@ -84,7 +86,7 @@ export interface ObservedTable {
   readonly destination: TableName;
   readonly sourceShape: TableShape | undefined;
   readonly destinationShape: TableShape | undefined;
-  /** Whether the destination table has at least one row; undefined when it does not exist. */
+  /** Whether the destination table has at least one row; undefined when it does not exist or nobody needs to know. */
   readonly destinationHasRows: boolean | undefined;
   /** Types the source table needs and the destination lacks or has differently, dependencies first. */
   readonly types: readonly ObservedType[];
@@ -116,6 +118,10 @@ export interface TableShape {
   readonly totalBytes: number;
   /** Whether our role may SELECT every column (source) or own/write the table (destination). */
   readonly readable: boolean;
+  /** Whether our role owns it, itself or by membership: what ALTER TABLE and a publication ask for. */
+  readonly owned: boolean;
+  /** Whether row security hides rows from our role (TRAPS 42). */
+  readonly rowSecurity: boolean;
 }
 
 export interface ColumnShape {
@@ -135,6 +141,8 @@ export interface ColumnShape {
   readonly identity: 'no' | 'always' | 'by default';
   /** Schema-qualified and quoted, when it is not the type's default. */
   readonly collation: string | undefined;
+  /** For a generated column the columns its expression reads; else empty. */
+  readonly touches: readonly string[];
 }
 
 export interface ConstraintShape {
@@ -144,6 +152,15 @@ export interface ConstraintShape {
   readonly definition: string;
   /** Key columns in index order; empty for checks. */
   readonly columns: readonly string[];
+  /** Every column it reads: keys, included ones, expressions, predicate. */
+  readonly touches: readonly string[];
+  /** False for NOT VALID. */
+  readonly validated: boolean;
+  /**
+   * The index of a primary key or unique constraint as IndexShape.definition has it, for building it
+   * CONCURRENTLY; undefined where an index cannot be made a constraint (checks, exclusion, WITHOUT OVERLAPS).
+   */
+  readonly indexDefinition: string | undefined;
 }
 
 export interface IndexShape {
@@ -152,6 +169,8 @@ export interface IndexShape {
   readonly valid: boolean;
   /** What follows `ON <table>` in pg_get_indexdef: `USING btree (a, b) WHERE …`. */
   readonly definition: string;
+  /** Every column it reads: keys, included ones, expressions, predicate. */
+  readonly touches: readonly string[];
 }
 
 export interface ForeignKeyShape {
@@ -161,6 +180,8 @@ export interface ForeignKeyShape {
   /** What follows `REFERENCES <table>` in pg_get_constraintdef: `(id) ON DELETE CASCADE DEFERRABLE`; NOT VALID left out. */
   readonly definition: string;
   readonly validated: boolean;
+  /** Whether the last column is a PERIOD (PostgreSQL 18). */
+  readonly period: boolean;
 }
 
 export interface ReplicaIdentity {
@@ -174,8 +195,10 @@ export interface SequenceShape {
   /** The column it feeds. */
   readonly column: string;
   readonly kind: 'serial' | 'identity' | 'shared';
-  /** `AS bigint INCREMENT BY 1 MINVALUE 1 … CACHE 1 NO CYCLE` */
+  /** `AS bigint INCREMENT BY 1 MINVALUE 1 … CACHE 1 NO CYCLE`; an identity's without AS. */
   readonly options: string;
+  /** How pg_get_expr prints it inside a default: `'public.users_id_seq'::regclass`. */
+  readonly literal: string;
 }
 
 export interface ObservedType {

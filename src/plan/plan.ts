@@ -22,14 +22,22 @@ export type Step =
   /** The ledger's row of the mirror, slotState `creating`: the intent, before anything is made on the source. */
   | { readonly kind: 'register-mirror' }
   | { readonly kind: 'create-publication'; readonly tables: readonly TableName[] }
-  | { readonly kind: 'alter-publication'; readonly add: readonly TableName[]; readonly drop: readonly TableName[] }
+  | {
+      readonly kind: 'alter-publication';
+      readonly add: readonly TableName[];
+      readonly drop: readonly TableName[];
+    }
   /** Makes the slot, or adopts the one an interrupted try left, and records its position. */
   | { readonly kind: 'create-slot'; readonly adopt: boolean }
   /** The slot is gone or ahead and onSlotLoss is Resync: forget it, every table is Pending again. */
   | { readonly kind: 'reset-slot'; readonly reason: string }
   | { readonly kind: 'create-schema'; readonly schema: string }
   | { readonly kind: 'create-type'; readonly type: ObservedType }
-  | { readonly kind: 'create-sequence'; readonly table: MirrorTable; readonly sequence: SequenceShape }
+  | {
+      readonly kind: 'create-sequence';
+      readonly table: MirrorTable;
+      readonly sequence: SequenceShape;
+    }
   /** Columns, defaults, not-null and checks; keys come after the rows. */
   | { readonly kind: 'create-table'; readonly table: MirrorTable; readonly source: TableShape }
   /** The ledger's row of the table, Pending. */
@@ -49,7 +57,11 @@ export type Step =
   /** snapshot.initial is false: Live from here on, no rows copied. */
   | { readonly kind: 'adopt-table'; readonly table: MirrorTable; readonly generation: Generation }
   /** Of a Live table. CONCURRENTLY, so that the stream goes on. */
-  | { readonly kind: 'create-constraint'; readonly table: MirrorTable; readonly constraint: ConstraintShape }
+  | {
+      readonly kind: 'create-constraint';
+      readonly table: MirrorTable;
+      readonly constraint: ConstraintShape;
+    }
   | { readonly kind: 'create-index'; readonly table: MirrorTable; readonly index: IndexShape }
   /** NOT VALID, then VALIDATE; when both ends are Live. */
   | {
@@ -73,7 +85,12 @@ export interface Refusal {
 /** Something to know that is not to be done: a counter that went back, a column only the destination has. */
 export interface Notice {
   readonly table: MirrorTable | undefined;
-  readonly reason: 'GenerationReverted' | 'ExtraColumn' | 'ExtraTable' | 'Suspended';
+  readonly reason:
+    | 'GenerationReverted'
+    | 'ExtraColumn'
+    | 'IndexDiffers'
+    | 'ExtraTable'
+    | 'Suspended';
   readonly message: string;
 }
 

@@ -1,0 +1,75 @@
+import type { TableShape } from '../core/observed.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
+import { observeDestinationShape } from '../observe/shapes.ts';
+import type { Step } from '../plan/plan.ts';
+import { forgetForeignKey } from '../postgres/ledger.ts';
+import type { Session } from '../postgres/session.ts';
+import {
+  addForeignKeySql,
+  isNotValid,
+  restoreForeignKeySql,
+  validateForeignKeySql,
+} from '../sql/foreign-key-ddl.ts';
+import type { ExecuteContext } from './context.ts';
+import type { Outcome } from './outcome.ts';
+
+type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>;
+
+/**
+ * NOT VALID first, which needs its locks for a moment only, then VALIDATE beside running writers.
+ * Throws ConstraintViolated when rows break it: it is there then and holds for new ones.
+ */
+export async function addForeignKey(
+  { destination }: ExecuteContext,
+  { kind, table, foreignKey, references }: StepOf<'add-foreign-key'>,
+): Promise<Outcome> {
+  const owner = table.destination;
+  const actual = await observeDestinationShape(destination, owner);
+  const changed = actual !== undefined && !hasForeignKey(actual, foreignKey.name);
+  if (changed) {
+    const validate = actual.kind === 'partitioned';
+    await destination.query(addForeignKeySql(owner, { ...foreignKey, references }, { validate }));
+    if (!validate && foreignKey.validated) await validateKey(destination, owner, foreignKey.name);
+  }
+  return outcome(kind, owner, changed, foreignKey.name);
+}
+
+/** Puts back what a truncate dropped and forgets it in one transaction; then VALIDATE, if it was valid before. */
+export async function restoreForeignKey(
+  { destination }: ExecuteContext,
+  { kind, saved }: StepOf<'restore-foreign-key'>,
+): Promise<Outcome> {
+  const { owner, name, definition, id } = saved;
+  const actual = await observeDestinationShape(destination, owner);
+  // An owner that is gone took its foreign key along.
+  const changed = actual !== undefined && !hasForeignKey(actual, name);
+  const validate = actual?.kind === 'partitioned';
+  await destination.transaction(async () => {
+    if (changed)
+      await destination.query(restoreForeignKeySql(owner, { name, definition }, { validate }));
+    await forgetForeignKey(destination, id);
+  });
+  if (changed && !validate && !isNotValid(definition)) await validateKey(destination, owner, name);
+  return outcome(kind, owner, changed, name);
+}
+
+/** Reads the rows once; a key that is valid is left as it is. */
+export async function validateForeignKey(
+  { destination }: ExecuteContext,
+  { kind, owner, name }: StepOf<'validate-foreign-key'>,
+): Promise<Outcome> {
+  await validateKey(destination, owner, name);
+  return outcome(kind, owner, true, name);
+}
+
+async function validateKey(destination: Session, owner: TableName, name: string): Promise<void> {
+  await destination.query(validateForeignKeySql(owner, name));
+}
+
+function hasForeignKey(actual: TableShape, name: string): boolean {
+  return actual.foreignKeys.some((key) => key.name === name);
+}
+
+function outcome(step: Outcome['step'], table: TableName, changed: boolean, name: string): Outcome {
+  return { step, table, changed, message: `foreign key ${name} of ${formatTableName(table)}` };
+}

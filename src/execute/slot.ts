@@ -1,0 +1,110 @@
+import { driverCode, MirrorError } from '../core/errors.ts';
+import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
+import { observeSlot } from '../observe/slot.ts';
+import type { Step } from '../plan/plan.ts';
+import { forgetSlot, recordSlot, writeTableState } from '../postgres/ledger.ts';
+import type { Session } from '../postgres/session.ts';
+import type { ExecuteContext } from './context.ts';
+import type { Outcome } from './outcome.ts';
+
+type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>;
+
+/** One try to make the slot; the reconciler tries again. Bounds it on the server, so that no orphan stays behind. */
+const SLOT_LOCK_TIMEOUT_MS = 5_000;
+/** lock_not_available */
+const LOCK_NOT_AVAILABLE = '55P03';
+
+const CREATE_SLOT = /* sql */ `
+select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput')`;
+
+const DROP_SLOT = /* sql */ `
+select pg_drop_replication_slot(slot_name)
+from pg_replication_slots
+where slot_name = $1 and plugin = 'pgoutput' and database = current_database()`;
+
+/** A prepared transaction holds its xid without any session. */
+const SELECT_OLDEST_WRITER = /* sql */ `
+select 'pid ' || a.pid as who,
+  coalesce(a.usename::text, '') as role,
+  coalesce(a.application_name, '') as application,
+  coalesce(a.state, '') as state,
+  extract(epoch from clock_timestamp() - a.xact_start)::bigint::text as age_seconds,
+  age(a.backend_xid)::text as xid_age
+from pg_stat_activity a
+where a.backend_xid is not null and a.pid <> pg_backend_pid()
+union all
+select 'prepared transaction ' || p.gid, p.owner::text, '', 'prepared',
+  extract(epoch from clock_timestamp() - p.prepared)::bigint::text, age(p.transaction)::text
+from pg_prepared_xacts p
+order by 6 desc
+limit 1`;
+
+/**
+ * Makes the slot on a plain session and records where it begins. Creating one waits for every
+ * transaction that has written (TRAPS 21). Throws SlotWaiting, naming the oldest of them, and leaves
+ * no slot behind then; SlotBusy when the slot to adopt is not finished yet.
+ */
+export async function createSlot(
+  ctx: ExecuteContext,
+  { kind, adopt }: StepOf<'create-slot'>,
+): Promise<Outcome> {
+  const { source, destination, mirror, owner } = ctx;
+  const present = await observeSlot(source, mirror.slot);
+  if (present !== undefined && !adopt)
+    throw new MirrorError('SlotUnknown', `slot ${mirror.slot} appeared on the source meanwhile`);
+  if (present !== undefined && present.confirmedFlushLsn === undefined)
+    throw new MirrorError('SlotBusy', `slot ${mirror.slot} is being made by another session`);
+  const start = present?.confirmedFlushLsn ?? (await makeSlot(source, mirror.slot));
+  await recordSlot(destination, owner, start);
+  return {
+    step: kind,
+    changed: true,
+    message: `slot ${mirror.slot} from ${formatLsn(start)}`,
+  };
+}
+
+async function makeSlot(source: Session, slot: string): Promise<Lsn> {
+  try {
+    return await source.transaction(async () => {
+      await source.query(`set local lock_timeout = ${SLOT_LOCK_TIMEOUT_MS}`);
+      const [row] = await source.query(CREATE_SLOT, [slot]);
+      return parseLsn(row?.['lsn'] ?? '');
+    });
+  } catch (error) {
+    if (!(error instanceof MirrorError) || driverCode(error.cause) !== LOCK_NOT_AVAILABLE)
+      throw error;
+    // Until it is finished a slot is ephemeral and goes with the error; look, rather than believe.
+    if ((await observeSlot(source, slot)) !== undefined) await source.query(DROP_SLOT, [slot]);
+    throw new MirrorError('SlotWaiting', await describeBlocker(source), { cause: error });
+  }
+}
+
+async function describeBlocker(source: Session): Promise<string> {
+  const [row] = await source.query(SELECT_OLDEST_WRITER);
+  if (!row) return 'a transaction was open that is gone by now';
+  const details = [
+    ...(row['role'] === '' ? [] : [`role ${row['role']}`]),
+    ...(row['application'] === '' ? [] : [`application ${row['application']}`]),
+    ...(row['state'] === '' ? [] : [row['state'] ?? '']),
+    `open for ${row['age_seconds'] ?? '?'} s`,
+  ];
+  return `the slot waits for ${row['who']} (${details.join(', ')})`;
+}
+
+/**
+ * Drops what is left of a lost slot of ours and forgets it: every table is Pending again. The slot
+ * first: after a crash in between it is missing, and so still lost. Throws SlotBusy while it is read.
+ */
+export async function resetSlot(
+  { source, destination, mirror, observed, owner, log }: ExecuteContext,
+  { kind, reason }: StepOf<'reset-slot'>,
+): Promise<Outcome> {
+  log.warn({ slot: mirror.slot, reason }, 'slot lost, every table will be copied again');
+  await source.query(DROP_SLOT, [mirror.slot]);
+  await destination.transaction(async () => {
+    await forgetSlot(destination, owner);
+    for (const record of observed.ledger.tables)
+      await writeTableState(destination, owner, record.id, { state: { phase: 'Pending' } });
+  });
+  return { step: kind, changed: true, message: `slot ${mirror.slot} ${reason}` };
+}

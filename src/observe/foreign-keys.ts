@@ -1,0 +1,92 @@
+import type { ForeignKeyShape, SavedForeignKey } from '../core/observed.ts';
+import type { TableName } from '../core/table-name.ts';
+import type { Row, Session } from '../postgres/session.ts';
+import { withoutPrefix } from './constraints.ts';
+import { flag, groupByOid, list, oidArray, text } from './read.ts';
+
+/**
+ * A foreign key that references a partitioned table has more rows, one for each partition, on the
+ * same table: their parent is the one to see. PERIOD is printed before the last column (from 18).
+ */
+const SELECT_FOREIGN_KEYS = /* sql */ `
+select con.conrelid::text as oid,
+  con.conname::text as name,
+  pg_get_constraintdef(con.oid) as definition,
+  format('FOREIGN KEY (%s) REFERENCES %I.%I', key.plain, rn.nspname, r.relname) as prefix,
+  format('FOREIGN KEY (%s) REFERENCES %I.%I', key.period, rn.nspname, r.relname) as period_prefix,
+  key.columns,
+  rn.nspname::text as references_schema,
+  r.relname::text as references_name,
+  con.convalidated as validated
+from pg_constraint con
+join pg_class r on r.oid = con.confrelid
+join pg_namespace rn on rn.oid = r.relnamespace
+cross join lateral (
+  select json_agg(a.attname order by k.position) as columns,
+    string_agg(quote_ident(a.attname), ', ' order by k.position) as plain,
+    string_agg(
+      case when k.position = cardinality(con.conkey) then 'PERIOD ' else '' end || quote_ident(a.attname),
+      ', ' order by k.position
+    ) as period
+  from unnest(con.conkey) with ordinality as k (attnum, position)
+  join pg_attribute a on a.attrelid = con.conrelid and a.attnum = k.attnum
+) key
+where con.conrelid = any ($1::oid[]) and con.contype = 'f' and not exists (
+  select 1 from pg_constraint p where p.oid = con.conparentid and p.conrelid = con.conrelid
+)
+order by con.conrelid, con.conname`;
+
+/** The foreign keys that those tables have, by name. */
+export async function observeForeignKeys(
+  session: Session,
+  oids: readonly number[],
+): Promise<ReadonlyMap<number, ForeignKeyShape[]>> {
+  return groupByOid(await session.query(SELECT_FOREIGN_KEYS, [oidArray(oids)]), toForeignKey);
+}
+
+function toForeignKey(row: Row): ForeignKeyShape {
+  const definition = text(row, 'definition');
+  const prefixes = [text(row, 'prefix'), text(row, 'period_prefix')];
+  return {
+    name: text(row, 'name'),
+    columns: list(row, 'columns'),
+    references: { schema: text(row, 'references_schema'), name: text(row, 'references_name') },
+    definition: withoutPrefix(definition, ...prefixes)
+      .trimStart()
+      .replace(/ NOT VALID$/, ''),
+    validated: flag(row, 'validated'),
+    period: !definition.startsWith(text(row, 'prefix')),
+  };
+}
+
+const SELECT_INBOUND_FOREIGN_KEYS = /* sql */ `
+select n.nspname::text as schema,
+  c.relname::text as name,
+  con.conname::text as constraint_name,
+  pg_get_constraintdef(con.oid) as definition
+from pg_constraint con
+join pg_class c on c.oid = con.conrelid
+join pg_namespace n on n.oid = c.relnamespace
+join pg_class r on r.oid = con.confrelid
+join pg_namespace rn on rn.oid = r.relnamespace
+where rn.nspname = $1 and r.relname = $2
+  and con.contype = 'f' and con.conparentid = 0 and con.conrelid <> con.confrelid
+order by n.nspname, c.relname, con.conname`;
+
+/**
+ * The foreign keys of other tables, mirrored or not, that reference this one: those that are in the
+ * way of a TRUNCATE. A key from the table to itself is not. The definition is as printed, with its
+ * NOT VALID: that is how restoreForeignKey knows to leave it so.
+ */
+export async function readInboundForeignKeys(
+  session: Session,
+  table: TableName,
+): Promise<Omit<SavedForeignKey, 'id'>[]> {
+  const rows = await session.query(SELECT_INBOUND_FOREIGN_KEYS, [table.schema, table.name]);
+  return rows.map((row) => ({
+    table,
+    owner: { schema: text(row, 'schema'), name: text(row, 'name') },
+    name: text(row, 'constraint_name'),
+    definition: text(row, 'definition'),
+  }));
+}

@@ -1,0 +1,68 @@
+import { MirrorError } from '../core/errors.ts';
+import type { ObservedServer } from '../core/observed.ts';
+import type { Session } from '../postgres/session.ts';
+import { flag, number, text } from './read.ts';
+
+/** On Amazon RDS the attribute REPLICATION cannot be had; membership in rds_replication stands for it. */
+const SELECT_SERVER = /* sql */ `
+select current_setting('server_version_num') as version,
+  current_setting('wal_level') as wal_level,
+  d.datname::text as database,
+  pg_encoding_to_char(d.encoding)::text as encoding,
+  r.rolname::text as role,
+  r.rolsuper as superuser,
+  r.rolsuper or r.rolreplication or exists (
+    select 1 from pg_roles g
+    where g.rolname = 'rds_replication' and pg_has_role(g.oid, 'usage')
+  ) as replication,
+  has_database_privilege(d.oid, 'create') as can_create
+from pg_database d, pg_roles r
+where d.datname = current_database() and r.rolname = current_user`;
+
+const SELECT_IDENTITY = /* sql */ `
+select s.system_identifier::text as system_identifier, c.timeline_id::text as timeline
+from pg_control_system() s, pg_control_checkpoint() c`;
+
+/** What kind of server it is, who it takes us for and what it lets us do. */
+export async function observeServer(session: Session): Promise<ObservedServer> {
+  const [row] = await session.query(SELECT_SERVER);
+  if (!row) throw new Error('the server does not know the current database or role');
+  return {
+    ...(await observeIdentity(session)),
+    version: number(row, 'version'),
+    database: text(row, 'database'),
+    encoding: text(row, 'encoding'),
+    walLevel: text(row, 'wal_level'),
+    role: {
+      name: text(row, 'role'),
+      superuser: flag(row, 'superuser'),
+      replication: flag(row, 'replication'),
+    },
+    canCreate: flag(row, 'can_create'),
+  };
+}
+
+/** Both functions are PUBLIC by default; where they were revoked the identity is unknown: '' and 0. */
+async function observeIdentity(
+  session: Session,
+): Promise<Pick<ObservedServer, 'systemIdentifier' | 'timeline'>> {
+  try {
+    const [row] = await session.query(SELECT_IDENTITY);
+    if (!row) throw new Error('the control file has no identity');
+    return {
+      systemIdentifier: text(row, 'system_identifier'),
+      timeline: number(row, 'timeline'),
+    };
+  } catch (error) {
+    if (error instanceof MirrorError && error.code === 'PermissionDenied')
+      return { systemIdentifier: '', timeline: 0 };
+    throw error;
+  }
+}
+
+const SELECT_SCHEMAS = /* sql */ `select nspname::text as name from pg_namespace order by nspname`;
+
+/** The names of all schemas. */
+export async function observeSchemas(session: Session): Promise<string[]> {
+  return (await session.query(SELECT_SCHEMAS)).map((row) => text(row, 'name'));
+}

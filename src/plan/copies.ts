@@ -1,0 +1,149 @@
+import type { Mirror, ResyncStrategy } from '../core/mirror.ts';
+import { formatTableName } from '../core/table-name.ts';
+import { needsResync, type TableRecord, type TableState } from '../core/table-state.ts';
+import { unreachable } from '../core/unreachable.ts';
+import type { Notice, Refusal, Step } from './plan.ts';
+import { refuse } from './refuse.ts';
+import type { TableCase } from './table-case.ts';
+
+type CopyReason = Extract<Step, { kind: 'copy-table' }>['reason'];
+
+/** What one table's counters and state ask for. */
+type Decision =
+  | { readonly do: 'nothing' }
+  | { readonly do: 'adopt' }
+  | { readonly do: 'replay' }
+  | { readonly do: 'copy'; readonly reason: CopyReason; readonly strategy: ResyncStrategy }
+  | { readonly do: 'refuse'; readonly refusal: Refusal };
+
+/** What is to be done about the rows of one accepted table: at most one step. */
+export function planCopy(
+  tableCase: TableCase,
+  mirror: Mirror,
+): { steps: Step[]; refusals: Refusal[] } {
+  const { table, observed } = tableCase;
+  const decision = decide(tableCase, mirror);
+  switch (decision.do) {
+    case 'nothing':
+      return { steps: [], refusals: [] };
+    case 'refuse':
+      return { steps: [], refusals: [decision.refusal] };
+    case 'adopt':
+      return {
+        steps: [{ kind: 'adopt-table', table, generation: table.generation }],
+        refusals: [],
+      };
+    case 'replay':
+      return { steps: [{ kind: 'replay-table', table }], refusals: [] };
+    case 'copy': {
+      if (decision.strategy === 'swap') return { steps: [], refusals: [swapRefusal(tableCase)] };
+      const { reason, strategy } = decision;
+      return {
+        steps: [
+          {
+            kind: 'copy-table',
+            table,
+            reason,
+            strategy,
+            generation: table.generation,
+            estimatedRows: observed.sourceShape?.estimatedRows ?? -1,
+            estimatedBytes: observed.sourceShape?.totalBytes ?? 0,
+          },
+        ],
+        refusals: [],
+      };
+    }
+    default:
+      return unreachable(decision);
+  }
+}
+
+/** A counter in the file behind what was done: a revert in git, and nothing to do. */
+export function generationNotices({ table, record }: TableCase): Notice[] {
+  const done = record?.observed;
+  const desired = table.generation;
+  if (done === undefined || (desired.table >= done.table && desired.mirror >= done.mirror))
+    return [];
+  const [counter, was, is] =
+    desired.table < done.table
+      ? ['its resyncGeneration', done.table, desired.table]
+      : ["the mirror's resyncGeneration", done.mirror, desired.mirror];
+  return [
+    {
+      table,
+      reason: 'GenerationReverted',
+      message: `${counter} went back from ${was} to ${is}; nothing is copied, and the next resync needs more than ${was}`,
+    },
+  ];
+}
+
+function decide(tableCase: TableCase, mirror: Mirror): Decision {
+  const { table, record, observed } = tableCase;
+  if (record === undefined) return decideFirst(tableCase, mirror);
+  const { state } = record;
+  const bumped = needsResync(table.generation, aimOf(record, state));
+  const copy = (reason: CopyReason): Decision => ({
+    do: 'copy',
+    reason,
+    strategy: strategyOf(tableCase, record),
+  });
+  switch (state.phase) {
+    case 'Pending':
+      return record.observed === undefined ? decideFirst(tableCase, mirror) : copy('resync');
+    case 'Copying':
+      return copy('retry');
+    case 'CatchingUp':
+      if (observed.destinationShape === undefined) return copy('retry');
+      return bumped ? copy('resync') : { do: 'replay' };
+    case 'Live':
+      if (observed.destinationShape === undefined) return copy('retry');
+      return bumped ? copy('resync') : { do: 'nothing' };
+    case 'Failed':
+      if (bumped) return copy('resync');
+      if (state.resume === 'copy' || observed.destinationShape === undefined) return copy('retry');
+      // Its spool has a hole: only a copy helps, and that is for a human to ask for.
+      return state.failure.code === 'SpoolFull'
+        ? { do: 'refuse', refusal: refuse(table, 'SpoolFull', state.failure.message) }
+        : { do: 'replay' };
+    default:
+      return unreachable(state);
+  }
+}
+
+/** A first copy replaces nothing: rows that are there already belong to somebody, unless a counter says otherwise. */
+function decideFirst({ table, observed }: TableCase, mirror: Mirror): Decision {
+  if (!mirror.snapshot.initial) return { do: 'adopt' };
+  const replaces = table.generation.table > 0 || table.generation.mirror > 0;
+  if (observed.destinationHasRows === true && !replaces)
+    return {
+      do: 'refuse',
+      refusal: refuse(
+        table,
+        'DestinationNotEmpty',
+        `${formatTableName(table.destination)} has rows at the destination already`,
+      ),
+    };
+  return { do: 'copy', reason: 'first', strategy: 'truncate' };
+}
+
+/** The generation that is reached when what is under way ends. */
+function aimOf(record: TableRecord, state: TableState): { table: number; mirror: number } {
+  const run = 'run' in state ? state.run : undefined;
+  return run?.generation ?? record.observed ?? { table: 0, mirror: 0 };
+}
+
+/** A first copy and one into a table that is gone have nothing to keep in use meanwhile. */
+function strategyOf({ table, observed }: TableCase, record: TableRecord): ResyncStrategy {
+  return record.observed === undefined || observed.destinationShape === undefined
+    ? 'truncate'
+    : table.resyncStrategy;
+}
+
+function swapRefusal({ table }: TableCase): Refusal {
+  return refuse(
+    table,
+    'NotSupported',
+    `resyncStrategy swap of ${formatTableName(table.source)} is not there yet`,
+    'Set resyncStrategy: truncate for this table.',
+  );
+}

@@ -1,0 +1,91 @@
+import type { Mirror } from '../core/mirror.ts';
+import type { ForeignKeyShape, Observed, SavedForeignKey, TableShape } from '../core/observed.ts';
+import { sameTable, type TableName } from '../core/table-name.ts';
+import { keyDrift } from './drift.ts';
+import type { Step } from './plan.ts';
+import { isRecordOf, type TableCase } from './table-case.ts';
+
+/** Keys and indexes that Live tables lack. Others get theirs at the end of their copy. */
+export function planKeys(cases: readonly TableCase[]): Step[] {
+  return cases.filter(isLive).flatMap(({ table, observed, desired }): Step[] => {
+    const actual = observed.destinationShape;
+    if (desired === undefined || actual === undefined) return [];
+    const drift = keyDrift(desired, actual);
+    return [
+      ...drift.constraints.map((constraint): Step => ({
+        kind: 'create-constraint',
+        table,
+        constraint,
+      })),
+      ...drift.indexes.map((index): Step => ({ kind: 'create-index', table, index })),
+    ];
+  });
+}
+
+/**
+ * Foreign keys, once both ends are Live: those of a truncated table back first, then the source's.
+ * One that its owner's restore will bring is not added beside it.
+ */
+export function planForeignKeys(
+  mirror: Mirror,
+  observed: Observed,
+  cases: readonly TableCase[],
+): Step[] {
+  const saved = observed.ledger.savedForeignKeys;
+  return [
+    ...saved
+      .filter(
+        (key) => isSettled(mirror, observed, key.table) && isSettled(mirror, observed, key.owner),
+      )
+      .map((key): Step => ({ kind: 'restore-foreign-key', saved: key })),
+    ...cases.filter(isLive).flatMap((tableCase) => planForeignKeysOf(tableCase, cases, saved)),
+  ];
+}
+
+function planForeignKeysOf(
+  { table, observed, desired }: TableCase,
+  cases: readonly TableCase[],
+  saved: readonly SavedForeignKey[],
+): Step[] {
+  const actual = observed.destinationShape;
+  if (desired === undefined || actual === undefined) return [];
+  return desired.foreignKeys.flatMap((key): Step[] => {
+    const referenced = cases.find((other) => sameTable(other.table.destination, key.references));
+    if (referenced === undefined || !isLive(referenced)) return [];
+    const waits = (candidate: SavedForeignKey): boolean =>
+      sameTable(candidate.owner, table.destination) && candidate.name === key.name;
+    if (saved.some(waits)) return [];
+    const present = findForeignKey(actual, key);
+    if (present === undefined)
+      return [{ kind: 'add-foreign-key', table, foreignKey: key, references: key.references }];
+    return key.validated && !present.validated
+      ? [{ kind: 'validate-foreign-key', owner: table.destination, name: present.name }]
+      : [];
+  });
+}
+
+/** By what it says, not by its name. */
+function findForeignKey(actual: TableShape, desired: ForeignKeyShape): ForeignKeyShape | undefined {
+  return actual.foreignKeys.find(
+    (key) =>
+      sameTable(key.references, desired.references) &&
+      key.definition === desired.definition &&
+      key.columns.length === desired.columns.length &&
+      key.columns.every((column, index) => column === desired.columns[index]),
+  );
+}
+
+/** Live in the ledger, and there. */
+function isLive({ record, observed, moved }: TableCase): boolean {
+  return !moved && record?.state.phase === 'Live' && observed.destinationShape !== undefined;
+}
+
+/** A destination table that no copy is about to touch: Live, or none of ours. */
+function isSettled(mirror: Mirror, { ledger }: Observed, table: TableName): boolean {
+  const record = ledger.tables.find((candidate) => sameTable(candidate.destination, table));
+  if (record !== undefined) {
+    const listed = mirror.tables.some((mirrored) => isRecordOf(record, mirrored));
+    return record.state.phase === 'Live' || !listed;
+  }
+  return !mirror.tables.some((mirrored) => sameTable(mirrored.destination, table));
+}

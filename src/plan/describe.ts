@@ -1,0 +1,259 @@
+import type { TableShape } from '../core/observed.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
+import { unreachable } from '../core/unreachable.ts';
+import type { Notice, Plan, Refusal, Step } from './plan.ts';
+
+/** `+` made new, `~` changed, `-/+` replaced, `-` taken out, `!` to know, `x` refused. */
+export type Symbol = '+' | '~' | '-/+' | '-' | '!' | 'x';
+
+export interface Description {
+  readonly symbol: Symbol;
+  /** One line, without the symbol. */
+  readonly text: string;
+}
+
+/** One line for one step: in a plan, in the log, in a status. */
+export function describeStep(step: Step): Description {
+  switch (step.kind) {
+    case 'migrate-ledger':
+      return step.fromVersion === 0
+        ? line('+', 'ledger: schema bunnydb at the destination')
+        : line('~', `ledger: bring it up from version ${step.fromVersion}`);
+    case 'register-mirror':
+      return line('+', 'ledger: the mirror');
+    case 'create-publication':
+      return line('+', `publication of ${counted(step.tables.length, 'table')}`);
+    case 'alter-publication':
+      return line('~', `publication: ${publicationChange(step)}`);
+    case 'create-slot':
+      return line('+', step.adopt ? 'slot: adopt what an interrupted try left' : 'slot');
+    case 'reset-slot':
+      return line('-', `slot: it ${step.reason}; every table is copied again`);
+    case 'create-schema':
+      return line('+', `schema ${step.schema}`);
+    case 'create-type':
+      return step.type.state === 'different'
+        ? line('~', `${step.type.kind} ${formatTableName(step.type.name)}: it ${step.type.problem}`)
+        : line('+', `${step.type.kind} ${formatTableName(step.type.name)}`);
+    case 'create-sequence':
+      return line(
+        '+',
+        `sequence ${step.sequence.name.name} for ${formatTableName(step.table.destination)}`,
+      );
+    case 'create-table':
+      return line(
+        '+',
+        `table ${formatTableName(step.table.destination)} (${counted(step.source.columns.length - excludedCount(step), 'column')})`,
+      );
+    case 'register-table':
+    case 'copy-table':
+    case 'replay-table':
+    case 'adopt-table':
+    case 'create-constraint':
+    case 'create-index':
+    case 'add-foreign-key':
+    case 'restore-foreign-key':
+    case 'validate-foreign-key':
+    case 'retire-table':
+      return describeTableStep(step);
+    default:
+      return unreachable(step);
+  }
+}
+
+type TableStep = Extract<
+  Step,
+  {
+    kind:
+      | 'register-table'
+      | 'copy-table'
+      | 'replay-table'
+      | 'adopt-table'
+      | 'create-constraint'
+      | 'create-index'
+      | 'add-foreign-key'
+      | 'restore-foreign-key'
+      | 'validate-foreign-key'
+      | 'retire-table';
+  }
+>;
+
+function describeTableStep(step: TableStep): Description {
+  switch (step.kind) {
+    case 'register-table':
+      return line('+', `ledger: ${tableRoute(step)}`);
+    case 'copy-table':
+      return describeCopy(step);
+    case 'replay-table':
+      return line(
+        '~',
+        `${formatTableName(step.table.destination)}: apply the changes that are kept for it`,
+      );
+    case 'adopt-table':
+      return line(
+        '~',
+        `${formatTableName(step.table.destination)}: stream from here on, copy nothing (snapshot.initial is false)`,
+      );
+    case 'create-constraint':
+      return line(
+        '+',
+        `${step.constraint.kind} ${step.constraint.name} on ${formatTableName(step.table.destination)}`,
+      );
+    case 'create-index':
+      return line(
+        '+',
+        `${step.index.unique ? 'unique index' : 'index'} ${step.index.name} on ${formatTableName(step.table.destination)}`,
+      );
+    case 'add-foreign-key':
+      return line(
+        '+',
+        `foreign key ${step.foreignKey.name} from ${formatTableName(step.table.destination)} to ${formatTableName(step.references)}`,
+      );
+    case 'restore-foreign-key':
+      return line(
+        '+',
+        `foreign key ${step.saved.name} back from ${formatTableName(step.saved.owner)} to ${formatTableName(step.saved.table)}`,
+      );
+    case 'validate-foreign-key':
+      return line('~', `validate foreign key ${step.name} of ${formatTableName(step.owner)}`);
+    case 'retire-table':
+      return line(
+        '-',
+        `${formatTableName(step.record.destination)}: stop streaming it, keep its rows`,
+      );
+    default:
+      return unreachable(step);
+  }
+}
+
+function describeCopy(step: Extract<Step, { kind: 'copy-table' }>): Description {
+  const size = describeSize(step);
+  switch (step.reason) {
+    case 'first':
+      return line('+', `rows of ${tableRoute(step)}: first copy, ${size}`);
+    case 'resync':
+      return line(
+        '-/+',
+        `rows of ${tableRoute(step)}: resync by ${step.strategy} to generation ${step.generation.table}${step.generation.mirror > 0 ? ` (mirror ${step.generation.mirror})` : ''}, ${size}`,
+      );
+    case 'retry':
+      return line('-/+', `rows of ${tableRoute(step)}: copy again after an interruption, ${size}`);
+    default:
+      return unreachable(step.reason);
+  }
+}
+
+/** A refusal: the code, what is wrong; the hint is the second line. */
+export function describeRefusal(refusal: Refusal): Description {
+  const { code, message, hint } = refusal.error;
+  return line('x', `${code}: ${message}\n${hint}`);
+}
+
+/** Something to know. */
+export function describeNotice(notice: Notice): Description {
+  return line('!', `${notice.reason}: ${notice.message}`);
+}
+
+const CLOSING_WORDS: readonly [Symbol, string][] = [
+  ['+', 'to create'],
+  ['~', 'to change'],
+  ['-/+', 'to replace'],
+  ['-', 'to remove'],
+  ['x', 'refused'],
+];
+
+/** The whole plan as text: a line for each entry and a closing line that counts them. */
+export function describePlan(plan: Plan): string {
+  const entries = [
+    ...plan.steps.map(describeStep),
+    ...plan.refusals.map(describeRefusal),
+    ...plan.notices.map(describeNotice),
+  ];
+  return [
+    `Mirror ${plan.mirror}`,
+    '',
+    ...entries.map(indent),
+    ...(entries.length > 0 ? [''] : []),
+    closingLine(plan),
+  ].join('\n');
+}
+
+/** `Plan: 3 to create, 1 to replace.` */
+export function closingLine(plan: Plan): string {
+  if (plan.steps.length === 0 && plan.refusals.length === 0)
+    return plan.notices.some((notice) => notice.reason === 'Suspended')
+      ? 'Nothing to do: the mirror is suspended.'
+      : 'No changes. The mirror matches its file.';
+  const symbols = [...plan.steps.map(describeStep), ...plan.refusals.map(describeRefusal)].map(
+    (description) => description.symbol,
+  );
+  const counts = CLOSING_WORDS.flatMap(([symbol, words]) => {
+    const count = symbols.filter((candidate) => candidate === symbol).length;
+    return count === 0 ? [] : [`${count} ${words}`];
+  });
+  return `Plan: ${counts.join(', ')}.`;
+}
+
+const SYMBOL_WIDTH = 3;
+
+function indent({ symbol, text }: Description): string {
+  const [first = '', ...rest] = text.split('\n');
+  const margin = ' '.repeat(2 + SYMBOL_WIDTH + 1);
+  return [
+    `  ${symbol.padStart(SYMBOL_WIDTH)} ${first}`,
+    ...rest.map((other) => margin + other),
+  ].join('\n');
+}
+
+function line(symbol: Symbol, text: string): Description {
+  return { symbol, text };
+}
+
+function tableRoute({ table }: Extract<Step, { kind: 'register-table' | 'copy-table' }>): string {
+  const source = formatTableName(table.source);
+  return sameTable(table.source, table.destination)
+    ? source
+    : `${source} to ${formatTableName(table.destination)}`;
+}
+
+function publicationChange(step: Extract<Step, { kind: 'alter-publication' }>): string {
+  const parts = [
+    ...(step.add.length > 0 ? [`add ${step.add.map(formatTableName).join(', ')}`] : []),
+    ...(step.drop.length > 0 ? [`drop ${step.drop.map(formatTableName).join(', ')}`] : []),
+  ];
+  return parts.length > 0 ? parts.join('; ') : 'publish every operation, partitions as their root';
+}
+
+function excludedCount(step: Extract<Step, { kind: 'create-table' }>): number {
+  return step.source.columns.filter((column) => step.table.excludeColumns.includes(column.name))
+    .length;
+}
+
+/** `about 1,200,000 rows, 340 MB with indexes`; an estimate that the source does not have is not made up. */
+export function describeSize(size: {
+  readonly estimatedRows: TableShape['estimatedRows'];
+  readonly estimatedBytes: number;
+}): string {
+  const bytes = `${formatBytes(size.estimatedBytes)} with indexes`;
+  return size.estimatedRows < 0
+    ? `never analysed, ${bytes}`
+    : `about ${counted(size.estimatedRows, 'row')}, ${bytes}`;
+}
+
+const BYTE_UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+
+/** As PostgreSQL's pg_size_pretty: powers of 1024, no more digits than say something. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < BYTE_UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  const digits = unit > 0 && value < 10 ? 1 : 0;
+  return `${value.toFixed(digits)} ${BYTE_UNITS[unit]}`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,270 @@
+import type { ErrorCode } from '../core/errors.ts';
+import type { Mirror } from '../core/mirror.ts';
+import type { Observed, ObservedServer, TableShape } from '../core/observed.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
+import type { Refusal } from './plan.ts';
+import { refuse } from './refuse.ts';
+import type { TableCase } from './table-case.ts';
+
+const OLDEST_VERSION = 140_000;
+/** From here on a table can have virtual generated columns. */
+const VIRTUAL_COLUMNS_VERSION = 180_000;
+
+/** What keeps the whole mirror from running: servers, roles, identity. */
+export function preflightMirror(mirror: Mirror, observed: Observed): Refusal[] {
+  const { source, destination, ledger } = observed;
+  const refusals: Refusal[] = [];
+  const refuseMirror = (code: ErrorCode, message: string, hint?: string): void => {
+    refusals.push(refuse(undefined, code, message, hint));
+  };
+  for (const [side, server] of Object.entries({ source, destination }))
+    if (server.version < OLDEST_VERSION)
+      refuseMirror('ServerTooOld', `the ${side} is PostgreSQL ${majorVersion(server)}`);
+  if (source.walLevel !== 'logical')
+    refuseMirror('WalLevelNotLogical', `wal_level of the source is ${source.walLevel}`);
+  if (!source.role.replication)
+    refuseMirror(
+      'PermissionDenied',
+      `role ${source.role.name} lacks REPLICATION on the source`,
+      `On the source: ALTER ROLE ${source.role.name} REPLICATION.`,
+    );
+  if (mirror.publication.managed && observed.publication === undefined && !source.canCreate)
+    refuseMirror(
+      'PermissionDenied',
+      `role ${source.role.name} may not CREATE in database ${source.database}, which a publication needs`,
+    );
+  if (ledger.version === 0 && !destination.canCreate)
+    refuseMirror(
+      'PermissionDenied',
+      `role ${destination.role.name} may not CREATE in database ${destination.database}, which the schema bunnydb needs`,
+    );
+  return [...refusals, ...identityRefusals(observed)];
+}
+
+/** The progress in the ledger belongs to one cluster and one database; with others it means nothing (TRAPS 17). */
+function identityRefusals({ source, ledger }: Observed): Refusal[] {
+  const record = ledger.mirror;
+  if (record === undefined) return [];
+  const refusals: Refusal[] = [];
+  const known = record.sourceSystemIdentifier !== '' && source.systemIdentifier !== '';
+  if (known && record.sourceSystemIdentifier !== source.systemIdentifier)
+    refusals.push(
+      refuse(
+        undefined,
+        'IdentityChanged',
+        `the source is cluster ${source.systemIdentifier}; what was copied came from ${record.sourceSystemIdentifier}`,
+      ),
+    );
+  if (record.sourceDatabase !== source.database)
+    refusals.push(
+      refuse(
+        undefined,
+        'IdentityChanged',
+        `the source is database ${source.database}; what was copied came from ${record.sourceDatabase}`,
+      ),
+    );
+  return refusals;
+}
+
+/** What keeps one table from being mirrored, with the source's side first. */
+export function preflightTable(
+  tableCase: TableCase,
+  mirror: Mirror,
+  observed: Observed,
+): Refusal[] {
+  const { table } = tableCase;
+  const shape = tableCase.observed.sourceShape;
+  const name = formatTableName(table.source);
+  if (shape === undefined)
+    return [refuse(table, 'TableMissing', `table ${name} does not exist on the source`)];
+  if (shape.kind !== 'table' && shape.kind !== 'partitioned')
+    return [refuse(table, 'TableNotMirrorable', `${name} is a ${shape.kind}`)];
+  if (shape.unlogged)
+    return [
+      refuse(
+        table,
+        'TableNotMirrorable',
+        `${name} is unlogged or temporary: its changes are in no log`,
+      ),
+    ];
+  return [
+    ...loopRefusals(tableCase, mirror, observed),
+    ...sourceRightRefusals(tableCase, shape, mirror, observed),
+    ...identityOfRows(tableCase, shape),
+    ...unknownExclusions(tableCase, shape),
+    ...typeRefusals(tableCase, mirror),
+    ...destinationRefusals(tableCase, observed),
+  ];
+}
+
+/** A table that is written by the mirror that reads it would be copied for ever. */
+function loopRefusals(
+  { table }: TableCase,
+  mirror: Mirror,
+  { source, destination }: Observed,
+): Refusal[] {
+  const sameDatabase =
+    source.systemIdentifier !== '' &&
+    source.systemIdentifier === destination.systemIdentifier &&
+    source.database === destination.database;
+  const loops = mirror.tables.some((other) => sameTable(other.source, table.destination));
+  return sameDatabase && loops
+    ? [
+        refuse(
+          table,
+          'NotSupported',
+          `${formatTableName(table.destination)} is a source of this mirror in the same database`,
+          'Name another destination database, or another destination table.',
+        ),
+      ]
+    : [];
+}
+
+function sourceRightRefusals(
+  { table }: TableCase,
+  shape: TableShape,
+  mirror: Mirror,
+  { source, publication }: Observed,
+): Refusal[] {
+  const name = formatTableName(table.source);
+  const role = source.role.name;
+  const refusals: Refusal[] = [];
+  if (!shape.readable)
+    refusals.push(
+      refuse(table, 'PermissionDenied', `role ${role} may not SELECT every column of ${name}`),
+    );
+  if (shape.rowSecurity)
+    refusals.push(
+      refuse(
+        table,
+        'PermissionDenied',
+        `row security hides rows of ${name} from role ${role}`,
+        `On the source: ALTER ROLE ${role} BYPASSRLS.`,
+      ),
+    );
+  const published =
+    publication?.allTables === true ||
+    publication?.tables.some((member) => sameTable(member, table.source)) === true;
+  if (mirror.publication.managed && !published && !shape.owned)
+    refusals.push(
+      refuse(
+        table,
+        'PermissionDenied',
+        `role ${role} does not own ${name}, so it may not add it to publication ${mirror.publication.name}`,
+        'Make the role a member of the owner, or let the owner make a publication and name it in the mirror file.',
+      ),
+    );
+  return refusals;
+}
+
+function identityOfRows({ table }: TableCase, { replicaIdentity }: TableShape): Refusal[] {
+  if (replicaIdentity.kind !== 'nothing' && replicaIdentity.columns.length > 0)
+    return missingIdentityColumns(table, replicaIdentity);
+  return [
+    refuse(
+      table,
+      'NoReplicaIdentity',
+      `${formatTableName(table.source)} has no usable replica identity`,
+    ),
+  ];
+}
+
+/** Without its key a row cannot be found again at the destination. */
+function missingIdentityColumns(
+  table: TableCase['table'],
+  identity: TableShape['replicaIdentity'],
+): Refusal[] {
+  const excluded = identity.columns.filter((column) => table.excludeColumns.includes(column));
+  return identity.kind === 'full' || excluded.length === 0
+    ? []
+    : [
+        refuse(
+          table,
+          'InvalidSpec',
+          `excludeColumns of ${formatTableName(table.source)} names ${excluded.join(', ')}, which identifies its rows`,
+          'Take it out of excludeColumns.',
+        ),
+      ];
+}
+
+/** Before the first copy only: a misspelt name would let through what was to stay away; later the source may drop it. */
+function unknownExclusions({ table, record }: TableCase, shape: TableShape): Refusal[] {
+  if (record?.observed !== undefined) return [];
+  const names = new Set(shape.columns.map((column) => column.name));
+  const unknown = table.excludeColumns.filter((column) => !names.has(column));
+  return unknown.length === 0
+    ? []
+    : [
+        refuse(
+          table,
+          'InvalidSpec',
+          `excludeColumns of ${formatTableName(table.source)} names ${unknown.join(', ')}, which it does not have`,
+          'Correct the name; case counts.',
+        ),
+      ];
+}
+
+/** Types that we cannot make alike, or may not. */
+function typeRefusals({ table, observed: look }: TableCase, mirror: Mirror): Refusal[] {
+  return look.types
+    .filter(
+      (type) =>
+        type.createSql.length === 0 ||
+        (type.state === 'different' && mirror.schemaChanges === 'Stop'),
+    )
+    .map((type) =>
+      refuse(
+        table,
+        'SchemaMismatch',
+        `type ${formatTableName(type.name)} ${type.problem ?? 'is missing'}`,
+        'Make the type at the destination like the source.',
+      ),
+    );
+}
+
+function destinationRefusals(
+  { table, observed: look, desired }: TableCase,
+  { destination }: Observed,
+): Refusal[] {
+  const name = formatTableName(table.destination);
+  const refusals: Refusal[] = [];
+  const actual = look.destinationShape;
+  if (actual === undefined) {
+    const virtual = desired?.columns.find((column) => column.generated === 'virtual');
+    if (virtual !== undefined && destination.version < VIRTUAL_COLUMNS_VERSION)
+      refusals.push(
+        refuse(
+          table,
+          'SchemaMismatch',
+          `column ${virtual.name} is a virtual generated column, which PostgreSQL ${majorVersion(destination)} does not have`,
+          'Name it in excludeColumns, or create the destination table with a stored one.',
+        ),
+      );
+    return refusals;
+  }
+  if (actual.kind !== 'table' && actual.kind !== 'partitioned')
+    refusals.push(
+      refuse(table, 'SchemaMismatch', `${name} is a ${actual.kind} at the destination`),
+    );
+  else if (!actual.readable)
+    refusals.push(
+      refuse(
+        table,
+        'PermissionDenied',
+        `role ${destination.role.name} may not write ${name} at the destination`,
+      ),
+    );
+  else if (actual.rowSecurity)
+    refusals.push(
+      refuse(
+        table,
+        'PermissionDenied',
+        `row security applies to role ${destination.role.name} on ${name} at the destination`,
+      ),
+    );
+  return refusals;
+}
+
+function majorVersion(server: ObservedServer): number {
+  return Math.floor(server.version / 10_000);
+}

@@ -1,0 +1,113 @@
+import type { Mirror, MirrorTable } from '../core/mirror.ts';
+import type { Observed, ObservedPublication } from '../core/observed.ts';
+import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
+import type { Notice, Refusal, Step } from './plan.ts';
+import { refuse } from './refuse.ts';
+import type { TableCase } from './table-case.ts';
+
+/** What a mirror needs to be told of. */
+const OPERATIONS = ['insert', 'update', 'delete', 'truncate'];
+
+/** Why a publication that is somebody else's will not do; a managed one is made to fit. */
+export function preflightPublication(
+  mirror: Mirror,
+  publication: ObservedPublication | undefined,
+): Refusal[] {
+  const { name, managed } = mirror.publication;
+  if (managed) return [];
+  if (publication === undefined)
+    return [
+      refuse(
+        undefined,
+        'TableMissing',
+        `publication ${name} does not exist on the source`,
+        'Create the publication, or leave `publication` out of the mirror file: then one is made.',
+      ),
+    ];
+  const silent = OPERATIONS.filter((operation) => !publication.operations.includes(operation));
+  return silent.length === 0
+    ? []
+    : [
+        refuse(
+          undefined,
+          'NotSupported',
+          `publication ${name} does not publish ${silent.join(', ')}`,
+          `On the source: ALTER PUBLICATION ${name} SET (publish = '${OPERATIONS.join(', ')}').`,
+        ),
+      ];
+}
+
+/** Why one table's changes would not come through somebody else's publication. */
+export function preflightPublished(
+  { table, observed }: TableCase,
+  mirror: Mirror,
+  publication: ObservedPublication | undefined,
+): Refusal[] {
+  const { name, managed } = mirror.publication;
+  if (managed || publication === undefined) return [];
+  const source = formatTableName(table.source);
+  if (!publishes(publication, table.source))
+    return [
+      refuse(
+        table,
+        'TableMissing',
+        `publication ${name} does not publish ${source}`,
+        `On the source, by the publication's owner: ALTER PUBLICATION ${name} ADD TABLE ${source}.`,
+      ),
+    ];
+  if (observed.sourceShape?.kind === 'partitioned' && !publication.viaPartitionRoot)
+    return [
+      refuse(
+        table,
+        'NotSupported',
+        `publication ${name} publishes the partitions of ${source} under their own names`,
+        `On the source: ALTER PUBLICATION ${name} SET (publish_via_partition_root = true).`,
+      ),
+    ];
+  return [];
+}
+
+/**
+ * The step that makes a managed publication publish `accepted` and nothing that the file does not
+ * name. A refused table stays as it is, in or out.
+ */
+export function planPublication(
+  mirror: Mirror,
+  publication: ObservedPublication | undefined,
+  accepted: readonly MirrorTable[],
+): Step[] {
+  if (!mirror.publication.managed || publication?.allTables === true) return [];
+  const wanted = accepted.map((table) => table.source);
+  if (publication === undefined) return [{ kind: 'create-publication', tables: wanted }];
+  const add = wanted.filter((table) => !publishes(publication, table));
+  const drop = publication.tables.filter(
+    (member) => !mirror.tables.some((table) => sameTable(table.source, member)),
+  );
+  const complete =
+    publication.viaPartitionRoot &&
+    OPERATIONS.every((operation) => publication.operations.includes(operation));
+  return add.length === 0 && drop.length === 0 && complete
+    ? []
+    : [{ kind: 'alter-publication', add, drop }];
+}
+
+/** Tables whose changes are sent for nothing. */
+export function publicationNotices(mirror: Mirror, { publication }: Observed): Notice[] {
+  if (mirror.publication.managed || publication === undefined || publication.allTables) return [];
+  const extra = publication.tables.filter(
+    (member) => !mirror.tables.some((table) => sameTable(table.source, member)),
+  );
+  return extra.length === 0
+    ? []
+    : [
+        {
+          table: undefined,
+          reason: 'ExtraTable',
+          message: `publication ${mirror.publication.name} also publishes ${extra.map(formatTableName).join(', ')}, which the mirror does not name`,
+        },
+      ];
+}
+
+function publishes(publication: ObservedPublication, table: TableName): boolean {
+  return publication.allTables || publication.tables.some((member) => sameTable(member, table));
+}

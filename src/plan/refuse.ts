@@ -1,0 +1,13 @@
+import { MirrorError, type ErrorCode } from '../core/errors.ts';
+import type { MirrorTable } from '../core/mirror.ts';
+import type { Refusal } from './plan.ts';
+
+/** One refusal; `table` undefined refuses the whole mirror. `hint` where the code's own does not fit. */
+export function refuse(
+  table: MirrorTable | undefined,
+  code: ErrorCode,
+  message: string,
+  hint?: string,
+): Refusal {
+  return { table, error: new MirrorError(code, message, hint === undefined ? {} : { hint }) };
+}

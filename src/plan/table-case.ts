@@ -1,0 +1,49 @@
+import type { Mirror, MirrorTable } from '../core/mirror.ts';
+import type { Observed, ObservedTable, TableShape } from '../core/observed.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
+import type { TableRecord } from '../core/table-state.ts';
+import { desiredShape } from './desired-shape.ts';
+
+/** All that is known of one table of the file. */
+export interface TableCase {
+  readonly table: MirrorTable;
+  readonly observed: ObservedTable;
+  /** The ledger's row; after the loss of the slot, Pending whatever it was. */
+  readonly record: TableRecord | undefined;
+  /** What the destination table ought to be; undefined when the source has none. */
+  readonly desired: TableShape | undefined;
+  /** The ledger knows its source or its destination in another pair: that one is retired first. */
+  readonly moved: boolean;
+}
+
+/** One case for each table of the file, in its order. `forget`: the slot is lost, every copy with it. */
+export function tableCases(mirror: Mirror, observed: Observed, forget: boolean): TableCase[] {
+  const looks = new Map(
+    observed.tables.map((look) => [
+      `${formatTableName(look.source)} ${formatTableName(look.destination)}`,
+      look,
+    ]),
+  );
+  return mirror.tables.map((table) => {
+    const { source, destination } = table;
+    const look = looks.get(`${formatTableName(source)} ${formatTableName(destination)}`);
+    if (look === undefined) throw new Error(`${formatTableName(source)} was not observed`);
+    const related = observed.ledger.tables.filter(
+      (record) => sameTable(record.source, source) || sameTable(record.destination, destination),
+    );
+    const record = related.find((candidate) => isRecordOf(candidate, table));
+    return {
+      table,
+      observed: look,
+      record: record && forget ? { ...record, state: { phase: 'Pending' } } : record,
+      desired:
+        look.sourceShape === undefined ? undefined : desiredShape(mirror, table, look.sourceShape),
+      moved: related.length > (record === undefined ? 0 : 1),
+    };
+  });
+}
+
+/** True for the ledger's row of that table. */
+export function isRecordOf(record: TableRecord, table: MirrorTable): boolean {
+  return sameTable(record.source, table.source) && sameTable(record.destination, table.destination);
+}
