@@ -1,0 +1,66 @@
+/** Each thing that can be wrong with a file, and the reason that condition SpecAccepted gives for it. */
+export const DIAGNOSTIC_REASONS = {
+  Unreadable: 'SchemaInvalid',
+  Unsettled: 'SchemaInvalid',
+  TooLarge: 'SchemaInvalid',
+  NotUtf8: 'SchemaInvalid',
+  EmptyFile: 'SchemaInvalid',
+  YamlSyntax: 'SchemaInvalid',
+  TabIndentation: 'SchemaInvalid',
+  DuplicateKey: 'SchemaInvalid',
+  MultipleDocuments: 'SchemaInvalid',
+  AliasRefused: 'SchemaInvalid',
+  MergeKeyRefused: 'SchemaInvalid',
+  AmbiguousNumber: 'SchemaInvalid',
+  MissingField: 'SchemaInvalid',
+  UnknownField: 'SchemaInvalid',
+  UnknownKind: 'SchemaInvalid',
+  UnknownVersion: 'SchemaInvalid',
+  WrongType: 'SchemaInvalid',
+  InvalidValue: 'SchemaInvalid',
+  LiteralPassword: 'SchemaInvalid',
+  DuplicateName: 'DuplicateName',
+  UnknownPeer: 'SemanticInvalid',
+  InvalidPeer: 'SemanticInvalid',
+  InvalidTableName: 'SemanticInvalid',
+  NameTooLong: 'SemanticInvalid',
+  IncompleteCertificate: 'SemanticInvalid',
+  DuplicateTable: 'SemanticInvalid',
+  DestinationConflict: 'SemanticInvalid',
+  Loop: 'SemanticInvalid',
+  NotSupported: 'SemanticInvalid',
+} as const satisfies Record<string, 'SchemaInvalid' | 'SemanticInvalid' | 'DuplicateName'>;
+
+export type DiagnosticCode = keyof typeof DIAGNOSTIC_REASONS;
+
+/** A stretch of a file. Lines and columns count from 1; the end is the place just behind it. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+  readonly endLine?: number;
+  readonly endColumn?: number;
+}
+
+/** One thing wrong with one place of one file. `message` is one line and never holds a password. */
+export interface Diagnostic extends Place {
+  readonly severity: 'error' | 'warning';
+  readonly code: DiagnosticCode;
+  readonly message: string;
+  /** What to write instead. */
+  readonly hint?: string;
+  /** The path as it was given. */
+  readonly file: string;
+  /** The mirror that the file is about, when its name could be read. */
+  readonly mirror?: string;
+}
+
+/** Sorts by file, then by place: the order in which people work through them. */
+export function byPlace(a: Diagnostic, b: Diagnostic): number {
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return a.line - b.line || a.column - b.column;
+}
+
+/** True when one of them is an error, so that the file cannot be used. */
+export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some(({ severity }) => severity === 'error');
+}

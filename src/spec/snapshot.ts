@@ -1,0 +1,218 @@
+/**
+ * The floor of files: texts -> mirrors and diagnostics, all of one moment. Each file is parsed,
+ * checked against its schema and against rules, then all of them against each other, and what is
+ * right is resolved. Only load.ts touches a disk; nothing here knows a database or a secret.
+ */
+import type { Mirror } from '../core/mirror.ts';
+import { findConflicts, type Candidate } from './conflicts.ts';
+import { byPlace, hasErrors, type Diagnostic } from './diagnostic.ts';
+import type { ConnectionSpec, SpecDocument } from './document.ts';
+import { sha256 } from './hash.ts';
+import { parseFile } from './parse.ts';
+import { resolveMirror } from './resolve.ts';
+import { checkMirror, checkPeer } from './rules.ts';
+import { nearest } from './suggest.ts';
+import { validateFile } from './validate.ts';
+import type { Finding, YamlFile } from './yaml-file.ts';
+
+/** One file as it was found: its bytes, or why there are none. */
+export interface SourceFile {
+  readonly path: string;
+  readonly content: Uint8Array | Diagnostic;
+}
+
+/** What a set of files says, all at once: the valid mirrors, and everything wrong with the others. */
+export interface Snapshot {
+  /** Only mirrors without any error, in the order of the files. */
+  readonly mirrors: Mirror[];
+  /** By file and place. */
+  readonly diagnostics: Diagnostic[];
+  /** The files that could be read. */
+  readonly files: { path: string; sha256: string }[];
+  /** Over all paths and contents: equal when nothing changed. */
+  readonly digest: string;
+  /**
+   * True when every file was read and is a document that its schema accepts. While it is false, a
+   * mirror that is missing may be in the file that cannot be made out: its absence means nothing.
+   */
+  readonly complete: boolean;
+}
+
+/** One file, looked at by itself. */
+interface Entry {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly file?: YamlFile;
+  /** Only when the schema accepts it; rules may still object. */
+  readonly document?: SpecDocument;
+}
+
+type PeerEntries = ReadonlyMap<string, readonly Entry[]>;
+
+/**
+ * Reads files that are in memory already. Pure, and never throws: one bad file leaves the others
+ * alone. Of `neighbours` only the peers are used, and nothing is said about them.
+ */
+export function readSnapshot(
+  files: readonly SourceFile[],
+  neighbours: readonly SourceFile[] = [],
+): Snapshot {
+  const entries = files.map(readEntry);
+  const peers = peersByName([...entries, ...neighbours.map(readEntry)]);
+  const peerSpecs = usableSpecs(peers);
+  const between = [
+    ...reportDuplicates(entries),
+    ...entries.flatMap((entry) => reportPeers(entry, peers, peerSpecs)),
+  ];
+  const alone = [...entries.flatMap(({ diagnostics }) => diagnostics), ...between];
+  const badFiles = new Set(
+    alone.filter(({ severity }) => severity === 'error').map(({ file }) => file),
+  );
+  const candidates = entries.flatMap(({ file, document }): Candidate[] => {
+    if (file === undefined || document?.kind !== 'Mirror' || badFiles.has(file.path)) return [];
+    return [{ file, document, mirror: resolveMirror(document, peerSpecs, file.path) }];
+  });
+  const conflicts = findConflicts(candidates);
+  const refused = new Set(conflicts.map(({ candidate }) => candidate));
+  const found = conflicts.map(({ candidate, finding }) => candidate.file.report(finding));
+  return {
+    mirrors: candidates.filter((candidate) => !refused.has(candidate)).map(({ mirror }) => mirror),
+    diagnostics: [...alone, ...found].sort(byPlace),
+    ...hashFiles(files),
+    complete: entries.every(({ document }) => document !== undefined),
+  };
+}
+
+function readEntry({ path, content }: SourceFile): Entry {
+  if (!(content instanceof Uint8Array)) return { diagnostics: [content] };
+  const text = decode(content);
+  if (text === undefined) {
+    const hint = 'save it as UTF-8';
+    const message = 'the file is not UTF-8 text';
+    return {
+      diagnostics: [
+        { severity: 'error', code: 'NotUtf8', message, hint, file: path, line: 1, column: 1 },
+      ],
+    };
+  }
+  const parsed = parseFile(path, text);
+  if (parsed.file === undefined) return { diagnostics: parsed.diagnostics };
+  const { file } = parsed;
+  const { document, diagnostics: schema } = validateFile(file);
+  const diagnostics = [...parsed.diagnostics, ...schema];
+  if (document === undefined || hasErrors(diagnostics)) return { file, diagnostics };
+  const findings = document.kind === 'Mirror' ? checkMirror(document.spec) : checkPeer(document);
+  return {
+    file,
+    document,
+    diagnostics: [...diagnostics, ...findings.map((finding) => file.report(finding))],
+  };
+}
+
+/** Undefined when the bytes are not UTF-8: replacing them would hide what is wrong. */
+function decode(content: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A name that two files give to the same kind of thing belongs to neither. */
+function reportDuplicates(entries: readonly Entry[]): Diagnostic[] {
+  const files = new Map<string, YamlFile[]>();
+  for (const { file } of entries) {
+    const identity = file === undefined ? undefined : identityOf(file);
+    if (file !== undefined && identity !== undefined)
+      files.set(identity, [...(files.get(identity) ?? []), file]);
+  }
+  return [...files].flatMap(([identity, sharing]) =>
+    sharing.flatMap((file) => {
+      const other = sharing.find((candidate) => candidate !== file);
+      return other === undefined ? [] : [file.report(duplicateName(identity, other))];
+    }),
+  );
+}
+
+function duplicateName(identity: string, other: YamlFile): Finding {
+  const path = ['metadata', 'name'];
+  return {
+    code: 'DuplicateName',
+    path,
+    message: `${identity} is also in ${other.path}:${other.place(path).line}`,
+    hint: 'give one of them another name; until then neither is used',
+  };
+}
+
+/** `Mirror shop`, also of a file with other errors: its name is taken all the same. */
+function identityOf({ data }: YamlFile): string | undefined {
+  const { kind, metadata } =
+    (data as { kind?: unknown; metadata?: { name?: unknown } | null }) ?? {};
+  const name = metadata?.name;
+  return (kind === 'Mirror' || kind === 'Peer') && typeof name === 'string'
+    ? `${kind} ${name}`
+    : undefined;
+}
+
+function peersByName(entries: readonly Entry[]): PeerEntries {
+  const peers = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const [kind, name] =
+      (entry.file === undefined ? undefined : identityOf(entry.file))?.split(' ', 2) ?? [];
+    if (kind === 'Peer' && name !== undefined) peers.set(name, [...(peers.get(name) ?? []), entry]);
+  }
+  return peers;
+}
+
+function usableSpecs(peers: PeerEntries): Map<string, ConnectionSpec> {
+  const specs = new Map<string, ConnectionSpec>();
+  for (const [name, entries] of peers) {
+    const [entry] = entries;
+    const isUsable =
+      entries.length === 1 && entry?.document?.kind === 'Peer' && !hasErrors(entry.diagnostics);
+    if (isUsable) specs.set(name, entry.document.spec);
+  }
+  return specs;
+}
+
+function reportPeers(
+  { file, document }: Entry,
+  peers: PeerEntries,
+  usable: ReadonlyMap<string, ConnectionSpec>,
+): Diagnostic[] {
+  if (file === undefined || document?.kind !== 'Mirror') return [];
+  const { spec } = document;
+  return (['source', 'destination'] as const).flatMap((side) => {
+    const name = spec[side];
+    if (typeof name !== 'string' || usable.has(name)) return [];
+    return [file.report({ path: ['spec', side], ...explainPeer(name, peers) })];
+  });
+}
+
+function explainPeer(name: string, peers: PeerEntries): Omit<Finding, 'path'> {
+  const broken = peers.get(name)?.[0]?.file?.path;
+  if (broken !== undefined)
+    return {
+      code: 'InvalidPeer',
+      message: `peer ${name} has errors (${broken})`,
+      hint: 'correct that file',
+    };
+  const meant = nearest(name, [...peers.keys()]);
+  return {
+    code: 'UnknownPeer',
+    message: `there is no peer ${name}`,
+    hint:
+      meant === undefined
+        ? 'add a file of kind Peer, or write the connection here'
+        : `did you mean ${meant}?`,
+  };
+}
+
+function hashFiles(files: readonly SourceFile[]): Pick<Snapshot, 'files' | 'digest'> {
+  const hashes = files.flatMap(({ path, content }) =>
+    content instanceof Uint8Array ? [{ path, sha256: sha256(content) }] : [],
+  );
+  const unreadable = files.flatMap(({ path, content }) =>
+    content instanceof Uint8Array ? [] : [{ path, code: content.code }],
+  );
+  return { files: hashes, digest: `sha256:${sha256(JSON.stringify([hashes, unreadable]))}` };
+}
