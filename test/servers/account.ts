@@ -4,7 +4,7 @@
  * machine's owner is opened up.
  */
 import { execFile } from 'node:child_process';
-import { chmod, chown, lstat, mkdir, mkdtemp, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -16,7 +16,6 @@ export type Account = { readonly uid: number; readonly gid: number } | Record<st
 const ACCOUNTS_FOR_ROOT = ['postgres', 'nobody'];
 /** Where files go when root's own temporary folder is closed to everybody else. */
 const PUBLIC_TEMPORARY_FOLDER = '/tmp';
-const TREE_FOLDER_MODE = 0o711;
 const OWN_FOLDER_MODE = 0o700;
 
 const run = promisify(execFile);
@@ -51,7 +50,7 @@ export async function isReachableByOthers(path: string): Promise<boolean> {
 }
 
 /** A temporary folder that the servers' account can enter. */
-async function temporaryFolder(): Promise<string> {
+export async function temporaryFolder(): Promise<string> {
   const usual = tmpdir();
   if ((await serverAccount())['uid'] === undefined) return usual;
   const open = await isReachableByOthers(join(usual, 'any'));
@@ -71,17 +70,4 @@ export async function giveToServer(folder: string): Promise<void> {
   await chmod(folder, OWN_FOLDER_MODE);
   const { uid, gid } = await serverAccount();
   if (uid !== undefined && gid !== undefined) await chown(folder, uid, gid);
-}
-
-/** The folder of what is worth keeping between runs: binaries copied for root, empty clusters. */
-export async function cacheFolder(): Promise<string> {
-  const uid = process.getuid?.() ?? 0;
-  const folder = join(await temporaryFolder(), `bunnydb-servers-${uid}`);
-  await mkdir(folder, { recursive: true });
-  const found = await lstat(folder);
-  // The name can be guessed: what another user has put there must not be run.
-  if (!found.isDirectory() || (process.getuid !== undefined && found.uid !== uid))
-    throw new Error(`${folder} belongs to somebody else; remove it`);
-  await chmod(folder, uid === 0 ? TREE_FOLDER_MODE : OWN_FOLDER_MODE);
-  return folder;
 }

