@@ -31,8 +31,8 @@ select con.conrelid::text as oid,
     )
   ) as touches,
   case when con.contype in ('p', 'u') and not i.indisexclusion then pg_get_indexdef(i.indexrelid) end as index,
-  format('CREATE UNIQUE INDEX %I ON %s%I.%I ', x.relname,
-    case when x.relkind = 'I' then 'ONLY ' else '' end, n.nspname, c.relname) as index_prefix
+  case when x.oid is not null then format('CREATE UNIQUE INDEX %I ON %s%I.%I ', x.relname,
+    case when x.relkind = 'I' then 'ONLY ' else '' end, n.nspname, c.relname) end as index_prefix
 from pg_constraint con
 join pg_class c on c.oid = con.conrelid
 join pg_namespace n on n.oid = c.relnamespace
