@@ -28,7 +28,7 @@ export async function proveResync(stage: Stage, options: Options): Promise<boole
     `every table is Live after ${secondsSince(startedAt)} s, under ${writer.transactions} writes`,
   );
   await writer.stop();
-  const first = await waitUntilEqual(stage, options);
+  if (!(await conclude(stage, options))) return false;
 
   writer.start();
   const bumpedAt = Date.now();
@@ -41,13 +41,16 @@ export async function proveResync(stage: Stage, options: Options): Promise<boole
   });
   say(`${RESYNCED_TABLE}: resynced after ${secondsSince(bumpedAt)} s`);
   await writer.stop();
-  const second = await waitUntilEqual(stage, options);
+  return conclude(stage, options);
+}
 
-  for (const line of summarise(second)) say(line);
-  const right = [...first, ...second].every(({ same }) => same);
-  say(
-    `${right ? 'The copy is right' : 'THE COPY IS WRONG'}: ${writer.transactions} transactions written meanwhile`,
-  );
+/** Compares and says so. */
+async function conclude(stage: Stage, options: Options): Promise<boolean> {
+  const comparisons = await waitUntilEqual(stage, options);
+  const right = comparisons.every(({ same }) => same);
+  for (const line of summarise(comparisons)) options.say(line);
+  const verdict = right ? 'The copy is right' : 'THE COPY IS WRONG';
+  options.say(`${verdict}, after ${stage.writer.transactions} transactions on the source`);
   return right;
 }
 

@@ -41,7 +41,7 @@ export function drawScreen(view: View, style: Style = unstyled): string[] {
 /** One line for a log, where there is no screen. */
 export function drawLine(view: View): string {
   const tables = (view.status?.tables ?? []).map(
-    (table) => `${table.source} ${progressOf(table, view.status)}`,
+    (table) => `${table.source} ${progressOf(table, view.status) || table.phase}`,
   );
   return [drawHeadline(view, unstyled), ...tables].join(' | ');
 }
