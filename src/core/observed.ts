@@ -45,6 +45,16 @@ export interface ObservedPublication {
   readonly viaPartitionRoot: boolean;
   /** Of insert, update, delete, truncate. */
   readonly operations: readonly string[];
+  /** Members that are published in part only (PostgreSQL 15). */
+  readonly partial: readonly PartialMember[];
+}
+
+export interface PartialMember {
+  readonly table: TableName;
+  /** A WHERE: rows come and go as they begin and cease to match. */
+  readonly rowFilter: boolean;
+  /** The column list, when there is one. */
+  readonly columns: readonly string[] | undefined;
 }
 
 export interface ObservedLedger {

@@ -1,6 +1,6 @@
-import type { ObservedPublication } from '../core/observed.ts';
-import type { Session } from '../postgres/session.ts';
-import { flag, tableName } from './read.ts';
+import type { ObservedPublication, PartialMember } from '../core/observed.ts';
+import type { Row, Session } from '../postgres/session.ts';
+import { flag, list, tableName } from './read.ts';
 
 const SELECT_PUBLICATION = /* sql */ `
 select puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
@@ -24,6 +24,24 @@ join pg_namespace n on n.oid = c.relnamespace
 where p.pubname = $1
 order by 1, 2`;
 
+/** The columns prqual and prattrs are there from 15 on; as JSON they may be missing. */
+const SELECT_PARTIAL_MEMBERS = /* sql */ `
+select n.nspname::text as schema,
+  c.relname::text as name,
+  member.row ->> 'prqual' is not null as row_filter,
+  (
+    select json_agg(a.attname order by a.attnum)
+    from unnest(string_to_array(member.row ->> 'prattrs', ' ')::int2[]) as listed (attnum)
+    join pg_attribute a on a.attrelid = c.oid and a.attnum = listed.attnum
+  ) as columns
+from pg_publication p
+join pg_publication_rel m on m.prpubid = p.oid
+cross join lateral (select to_jsonb(m) as row) member
+join pg_class c on c.oid = m.prrelid
+join pg_namespace n on n.oid = c.relnamespace
+where p.pubname = $1 and (member.row ->> 'prqual' is not null or member.row ->> 'prattrs' is not null)
+order by 1, 2`;
+
 /** The publication of that name, whoever made it; undefined when there is none. */
 export async function observePublication(
   session: Session,
@@ -39,5 +57,14 @@ export async function observePublication(
     operations: ['insert', 'update', 'delete', 'truncate'].filter((operation) =>
       flag(row, `pub${operation}`),
     ),
+    partial: (await session.query(SELECT_PARTIAL_MEMBERS, [name])).map(toPartialMember),
+  };
+}
+
+function toPartialMember(row: Row): PartialMember {
+  return {
+    table: tableName(row),
+    rowFilter: flag(row, 'row_filter'),
+    columns: row['columns'] === null ? undefined : list(row, 'columns'),
   };
 }

@@ -64,14 +64,15 @@ function planForeignKeysOf(
   });
 }
 
-/** By what it says, not by its name. */
+/** By what it says, under whatever name; or by its name, as another major version may print it otherwise. */
 function findForeignKey(actual: TableShape, desired: ForeignKeyShape): ForeignKeyShape | undefined {
-  return actual.foreignKeys.find(
-    (key) =>
-      sameTable(key.references, desired.references) &&
-      key.definition === desired.definition &&
-      key.columns.length === desired.columns.length &&
-      key.columns.every((column, index) => column === desired.columns[index]),
+  const alike = (key: ForeignKeyShape): boolean =>
+    sameTable(key.references, desired.references) &&
+    key.definition === desired.definition &&
+    key.columns.length === desired.columns.length &&
+    key.columns.every((column, index) => column === desired.columns[index]);
+  return (
+    actual.foreignKeys.find(alike) ?? actual.foreignKeys.find((key) => key.name === desired.name)
   );
 }
 

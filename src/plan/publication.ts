@@ -37,15 +37,18 @@ export function preflightPublication(
       ];
 }
 
-/** Why one table's changes would not come through somebody else's publication. */
+/** Why one table's changes would not, or not all, come through the publication. */
 export function preflightPublished(
-  { table, observed }: TableCase,
+  tableCase: TableCase,
   mirror: Mirror,
   publication: ObservedPublication | undefined,
 ): Refusal[] {
+  const { table, observed } = tableCase;
   const { name, managed } = mirror.publication;
-  if (managed || publication === undefined) return [];
+  if (publication === undefined) return [];
   const source = formatTableName(table.source);
+  const partial = preflightPartial(tableCase, name, publication);
+  if (managed || partial.length > 0) return partial;
   if (!publishes(publication, table.source))
     return [
       refuse(
@@ -65,6 +68,36 @@ export function preflightPublished(
       ),
     ];
   return [];
+}
+
+/** What a filter or a list leaves out would be missing here, and look as if it were all. */
+function preflightPartial(
+  { table, desired }: TableCase,
+  name: string,
+  publication: ObservedPublication,
+): Refusal[] {
+  const member = publication.partial.find((candidate) => sameTable(candidate.table, table.source));
+  if (member === undefined) return [];
+  const source = formatTableName(table.source);
+  const hint = `On the source: ALTER PUBLICATION ${name} DROP TABLE ${source}, then ADD TABLE ${source} without it.`;
+  if (member.rowFilter)
+    return [
+      refuse(table, 'NotSupported', `publication ${name} has a row filter for ${source}`, hint),
+    ];
+  const silent = (desired?.columns ?? [])
+    .filter((column) => column.generated === 'no')
+    .map((column) => column.name)
+    .filter((column) => member.columns?.includes(column) === false);
+  return silent.length === 0
+    ? []
+    : [
+        refuse(
+          table,
+          'NotSupported',
+          `publication ${name} does not publish ${silent.join(', ')} of ${source}`,
+          `${hint} Or name them in excludeColumns.`,
+        ),
+      ];
 }
 
 /**

@@ -9,6 +9,7 @@ import type { MirrorRecord, ObservedLedger, SavedForeignKey } from '../core/obse
 import type { TableName } from '../core/table-name.ts';
 import type { TableRecord, TableState } from '../core/table-state.ts';
 import * as sql from '../sql/ledger.ts';
+import { createSpoolSql, dropSpoolSql } from '../sql/spool.ts';
 import type { Session } from './session.ts';
 
 export const LEDGER_VERSION = sql.LEDGER_MIGRATIONS.length;
@@ -185,6 +186,31 @@ export async function writeTableState(
 export async function fenceTable(session: Session, owner: Owner, tableId: string): Promise<void> {
   const { rowCount } = await session.run(sql.FENCE_TABLE, [tableId, owner.epoch]);
   if (rowCount !== 1) throw notOwner(owner);
+}
+
+/** Where the replay of a table's spool is. */
+export async function readReplayPosition(session: Session, owner: Owner, tableId: string): Promise<string> {
+  const [row] = await session.query(sql.SELECT_REPLAY, [tableId, owner.epoch]);
+  if (!row) throw notOwner(owner);
+  return text(row, 'replayed_seq');
+}
+
+/** Part of each replay transaction: everything up to `seq` is in the table when it commits. */
+export async function advanceReplay(session: Session, owner: Owner, tableId: string, seq: string): Promise<void> {
+  const { rowCount } = await session.run(sql.ADVANCE_REPLAY, [tableId, owner.epoch, seq]);
+  if (rowCount !== 1) throw notOwner(owner);
+}
+
+/** An empty spool for the table, in the caller's transaction; an older one and its position are gone. */
+export async function createSpool(session: Session, owner: Owner, tableId: string): Promise<void> {
+  const { rowCount } = await session.run(sql.RESET_REPLAY, [tableId, owner.epoch]);
+  if (rowCount !== 1) throw notOwner(owner);
+  for (const statement of createSpoolSql(tableId)) await session.query(statement);
+}
+
+/** Idempotent. */
+export async function dropSpool(session: Session, tableId: string): Promise<void> {
+  await session.query(dropSpoolSql(tableId));
 }
 
 export async function deleteTable(session: Session, owner: Owner, tableId: string): Promise<void> {

@@ -39,21 +39,11 @@ create table bunnydb.tables (
   observed_table_generation bigint,
   observed_mirror_generation bigint,
   state jsonb not null,
+  -- The spool bunnydb.spool_<id> is replayed up to here.
+  replayed_seq bigint not null default 0,
   unique (mirror, source_schema, source_name),
   unique (destination_schema, destination_name)
 );
-
--- No index but the key: it is written by COPY and read in order.
-create table bunnydb.spool (
-  table_id bigint not null references bunnydb.tables (id),
-  seq bigint generated always as identity,
-  xid bigint not null,
-  commit_lsn pg_lsn not null,
-  changes int not null,
-  data bytea not null,
-  primary key (table_id, seq)
-);
-alter table bunnydb.spool alter column data set storage external;
 
 create table bunnydb.saved_foreign_keys (
   id bigint generated always as identity primary key,
@@ -144,6 +134,15 @@ set state = $3,
   observed_table_generation = coalesce($4, observed_table_generation),
   observed_mirror_generation = coalesce($5, observed_mirror_generation)
 where id = $1 and epoch = $2`;
+
+/** A new spool begins at its start. */
+export const RESET_REPLAY = /* sql */ `
+update bunnydb.tables set replayed_seq = 0 where id = $1 and epoch = $2`;
+
+export const SELECT_REPLAY = /* sql */ `select replayed_seq from bunnydb.tables where id = $1 and epoch = $2`;
+
+export const ADVANCE_REPLAY = /* sql */ `
+update bunnydb.tables set replayed_seq = $3 where id = $1 and epoch = $2`;
 
 /** Held until commit: a takeover waits for it, and after a takeover it finds no row. */
 export const FENCE_TABLE = /* sql */ `

@@ -1,24 +1,43 @@
-/** The spool's statements: raw changes of one table, in source order, until they are replayed. */
+/**
+ * A table's spool: its raw changes in source order until they are replayed. One table each, so that
+ * ending one is a DROP (no bloat, nothing left over) and never touches another's. Replay moves a
+ * position in the ledger instead of deleting rows.
+ */
+import { quoteIdent } from './quote.ts';
 
-/** Columns in the order that the spool's COPY rows are written in. */
-export const COPY_INTO_SPOOL = /* sql */ `
-copy bunnydb.spool (table_id, xid, commit_lsn, changes, data) from stdin (format binary)`;
+function spoolTable(tableId: string): string {
+  return `bunnydb.${quoteIdent(`spool_${tableId}`)}`;
+}
 
-/** One replay batch; the bytes bound the batch, and one row always comes. */
-export const SELECT_SPOOL_BATCH = /* sql */ `
+/** An empty spool, whatever was there. */
+export function createSpoolSql(tableId: string): readonly string[] {
+  const table = spoolTable(tableId);
+  return [
+    `drop table if exists ${table}`,
+    `create table ${table} (seq bigint generated always as identity primary key, xid bigint not null, ` +
+      `commit_lsn pg_lsn not null, changes int not null, data bytea not null)`,
+    // Raw protocol bytes of small rows hardly compress; the time is better spent streaming.
+    `alter table ${table} alter column data set storage external`,
+  ];
+}
+
+export function dropSpoolSql(tableId: string): string {
+  return `drop table if exists ${spoolTable(tableId)}`;
+}
+
+/** Columns in the order that encodeEntry writes them. */
+export function copyIntoSpoolSql(tableId: string): string {
+  return `copy ${spoolTable(tableId)} (xid, commit_lsn, changes, data) from stdin (format binary)`;
+}
+
+/** One replay batch after $1: at most $3 rows, and no more than $2 bytes unless one row alone has more. */
+export function selectSpoolBatchSql(tableId: string): string {
+  return `
 select seq, xid, encode(data, 'hex') as data
 from (
   select seq, xid, data, sum(octet_length(data)) over (order by seq) - octet_length(data) as before
-  from (select seq, xid, data from bunnydb.spool where table_id = $1 and seq > $2 order by seq limit $4) as next
+  from (select seq, xid, data from ${spoolTable(tableId)} where seq > $1 order by seq limit $3) as next
 ) as sized
-where before < $3
+where before < $2
 order by seq`;
-
-export const DELETE_SPOOL_THROUGH = /* sql */ `delete from bunnydb.spool where table_id = $1 and seq <= $2`;
-
-export const DELETE_SPOOL = /* sql */ `delete from bunnydb.spool where table_id = $1`;
-
-export const SELECT_SPOOL_SIZE = /* sql */ `
-select count(*) as rows, coalesce(sum(changes), 0) as changes, coalesce(sum(octet_length(data)), 0) as bytes
-from bunnydb.spool
-where table_id = $1`;
+}

@@ -3,8 +3,7 @@
  * fast and stops at the first error; or table by table under savepoints, where a table that fails is
  * given back with its changes while the others go on.
  */
-import { classify, MirrorError, type ErrorCode } from '../core/errors.ts';
-import { driverCode } from '../core/errors.ts';
+import { classify, driverCode, type ErrorCode, type MirrorError } from '../core/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { deleteAllSql, truncateSql } from '../sql/apply.ts';
 import { applyChanges } from './apply.ts';
@@ -19,6 +18,8 @@ export type OnMissingRows = (table: RoutedTable, rows: number) => void;
 export interface FailedTable {
   readonly table: RoutedTable;
   readonly error: MirrorError;
+  /** What could not be applied. */
+  readonly entries: readonly SpoolEntry[];
 }
 
 /** Everything or nothing: the caller rolls back when it throws. */
@@ -36,7 +37,10 @@ export async function applyTogether(session: Session, work: Work, onMissingRows:
   await writeSpool(session, work.spool);
 }
 
-/** A table whose changes cannot be applied has them in its spool instead; the rest is applied. */
+/**
+ * A table whose changes cannot be applied is given back with them, for the caller to spool; the rest
+ * is applied.
+ */
 export async function applyApart(
   session: Session,
   work: Work,
@@ -54,8 +58,7 @@ export async function applyApart(
       if (!isTablesOwn(error) || !session.usable) throw error;
       await session.query('rollback to savepoint one_table');
       await session.query('release savepoint one_table');
-      await writeSpool(session, table.route.spool ? [] : entries);
-      failed.push({ table, error });
+      failed.push({ table, error, entries });
     }
   }
   await writeSpool(session, work.spool);

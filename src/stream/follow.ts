@@ -10,7 +10,7 @@ import { maxLsn, type Lsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import { nextTableState, type TableRecord } from '../core/table-state.ts';
-import { advanceProgress, writeTableState, type Owner } from '../postgres/ledger.ts';
+import { advanceProgress, createSpool, writeTableState, type Owner } from '../postgres/ledger.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import type { TransactionPart } from './assemble.ts';
@@ -20,6 +20,7 @@ import { Receiver } from './receive.ts';
 import { RecentTransactions } from './recent-transactions.ts';
 import { routeOf } from './route.ts';
 import { Router, type RoutedTable } from './router.ts';
+import { writeSpool } from './spool.ts';
 import { loadTarget, type ApplyTarget } from './target.ts';
 import type { Visibility } from './visibility.ts';
 
@@ -113,6 +114,11 @@ export class Follower {
   /** True when a transaction that was applied is not in the snapshot yet (TRAPS 23): take another one. */
   hasAppliedUnseenBy(visibility: Visibility): boolean {
     return this.#recent.hasUnseenBy(visibility);
+  }
+
+  /** A table as it is routed now. */
+  recordOf(source: TableName): TableRecord | undefined {
+    return this.#router.get(source)?.record;
   }
 
   records(): TableRecord[] {
@@ -276,10 +282,12 @@ export class Follower {
   async #failTables(failures: readonly FailedTable[]): Promise<TableRecord[]> {
     const since = this.#options.clock.now().toISOString();
     const records: TableRecord[] = [];
-    for (const { table, error } of failures) {
+    for (const { table, error, entries } of failures) {
       const failure = { code: error.code, message: error.message, hint: error.hint, since, attempts: 1 };
       const state = nextTableState(table.record.state, { type: 'failed', failure });
       await writeTableState(this.#session, this.#options.owner, table.record.id, { state });
+      if (!table.route.spool) await createSpool(this.#session, this.#options.owner, table.record.id);
+      if (!table.route.spool) await writeSpool(this.#session, entries);
       const record = { ...table.record, state };
       // Routed at once: later parts of the same transaction go to the spool. A rollback ends the follower.
       this.#router.set(record, await this.#targetFor(record));

@@ -1,6 +1,8 @@
 /** Replays a table's spool into it, batch by batch, leaving out what its copy holds already. */
+import { advanceReplay, readReplayPosition, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
-import { DELETE_SPOOL_THROUGH, SELECT_SPOOL_BATCH } from '../sql/spool.ts';
+import { selectSpoolBatchSql } from '../sql/spool.ts';
+import type { Change } from './assemble.ts';
 import { applyEntries } from './batch.ts';
 import { readFrames } from './spool.ts';
 import type { ApplyTarget } from './target.ts';
@@ -14,9 +16,10 @@ export interface ReplayOptions {
 }
 
 export interface ReplayResult {
-  readonly changes: number;
-  /** Bytes of changes that were read; less than the limit means the spool was emptied. */
+  /** Rows of the spool that were read, replayed or not. */
+  readonly rows: number;
   readonly bytes: number;
+  /** Rows to change that were not in the table. */
   readonly missingRows: number;
 }
 
@@ -25,23 +28,20 @@ export const REPLAY_BATCH_BYTES = 4 * 1024 * 1024;
 /** Rows of the spool in one replay transaction: each is one source transaction's. */
 const REPLAY_BATCH_ROWS = 5_000;
 
-/** One batch inside the caller's transaction, which also deletes what it replayed. Nothing left: changes 0, bytes 0. */
-export async function replayBatch(session: Session, options: ReplayOptions): Promise<ReplayResult> {
+/** One batch inside the caller's transaction, which moves the replay's position too. No rows: the spool is empty. */
+export async function replayBatch(session: Session, owner: Owner, options: ReplayOptions): Promise<ReplayResult> {
   const { tableId, target, visibility } = options;
-  const rows = await session.query(SELECT_SPOOL_BATCH, [tableId, '0', REPLAY_BATCH_BYTES, REPLAY_BATCH_ROWS]);
-  let changes = 0;
+  const after = await readReplayPosition(session, owner, tableId);
+  const rows = await session.query(selectSpoolBatchSql(tableId), [after, REPLAY_BATCH_BYTES, REPLAY_BATCH_ROWS]);
   let bytes = 0;
-  const entries: { changes: ReturnType<typeof readFrames> }[] = [];
+  const entries: { changes: Change[] }[] = [];
   for (const row of rows) {
     const data = Buffer.from(row['data'] ?? '', 'hex');
     bytes += data.length;
-    if (visibility !== undefined && sees(visibility, Number(row['xid']))) continue;
-    const entry = { changes: readFrames(data) };
-    changes += entry.changes.length;
-    entries.push(entry);
+    if (visibility === undefined || !sees(visibility, Number(row['xid']))) entries.push({ changes: readFrames(data) });
   }
   const missingRows = await applyEntries(session, target, entries);
-  const last = rows.at(-1)?.['seq'];
-  if (last !== undefined && last !== null) await session.query(DELETE_SPOOL_THROUGH, [tableId, last]);
-  return { changes, bytes, missingRows };
+  const last = rows.at(-1)?.['seq'] ?? after;
+  await advanceReplay(session, owner, tableId, last);
+  return { rows: rows.length, bytes, missingRows };
 }

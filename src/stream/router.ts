@@ -1,4 +1,5 @@
 /** The tables of one mirror as the stream sees them now. Changed only at commit boundaries, by follow.ts. */
+import { append } from '../core/multi-map.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import type { TransactionPart, Change } from './assemble.ts';
@@ -95,10 +96,4 @@ function addToSegments(segments: Segment[], change: Change, tables: readonly Rou
 
 function toEntry(table: RoutedTable, part: TransactionPart, changes: readonly Change[]): SpoolEntry {
   return { tableId: table.record.id, source: table.record.source, xid: part.xid, commitLsn: part.commitLsn, changes };
-}
-
-function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
-  const list = lists.get(key);
-  if (list) list.push(value);
-  else lists.set(key, [value]);
 }

@@ -1,13 +1,14 @@
 /** The spool's rows: raw messages of one table from one transaction part, and back. */
 import type { Lsn } from '../core/lsn.ts';
+import { append } from '../core/multi-map.ts';
 import { sameTable, type TableName } from '../core/table-name.ts';
 import { copyInto } from '../postgres/copy-streams.ts';
 import type { Session } from '../postgres/session.ts';
-import { COPY_INTO_SPOOL } from '../sql/spool.ts';
+import { copyIntoSpoolSql } from '../sql/spool.ts';
 import type { Change } from './assemble.ts';
 import { decodeMessage, type Relation } from './decode.ts';
 
-/** One row of bunnydb.spool: what one transaction part did to one table. */
+/** One row of a spool: what one transaction part did to one table. */
 export interface SpoolEntry {
   readonly tableId: string;
   readonly source: TableName;
@@ -16,29 +17,28 @@ export interface SpoolEntry {
   readonly changes: readonly Change[];
 }
 
-/** Adds entries to the spool, in order, inside the caller's transaction. */
+/** Adds entries to their tables' spools, each in order, inside the caller's transaction. */
 export async function writeSpool(session: Session, entries: readonly SpoolEntry[]): Promise<void> {
-  if (entries.length === 0) return;
-  await copyInto(session, COPY_INTO_SPOOL, Buffer.concat([COPY_HEADER, ...entries.map(encodeEntry), COPY_TRAILER]));
-}
-
-/** Bytes that an entry takes in the spool. */
-export function spoolBytes(entry: SpoolEntry): number {
-  return entry.changes.reduce((bytes, change) => bytes + change.raw.length + LENGTH_BYTES, 0);
+  const byTable = new Map<string, SpoolEntry[]>();
+  for (const entry of entries) append(byTable, entry.tableId, entry);
+  for (const [tableId, own] of byTable) {
+    const rows = Buffer.concat([COPY_HEADER, ...own.map(encodeEntry), COPY_TRAILER]);
+    await copyInto(session, copyIntoSpoolSql(tableId), rows);
+  }
 }
 
 const COPY_HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
 const COPY_TRAILER = Buffer.from([0xff, 0xff]);
-const FIELD_COUNT = 5;
-const FIXED_BYTES = 2 + 12 + 12 + 12 + 8 + 4;
+const FIELD_COUNT = 4;
+const FIXED_BYTES = 2 + 12 + 12 + 8 + 4;
 const LENGTH_BYTES = 4;
 
-/** Binary COPY: field count, then each field's length and bytes; columns as COPY_INTO_SPOOL names them. */
+/** Binary COPY: field count, then each field's length and bytes; columns as copyIntoSpoolSql names them. */
 function encodeEntry(entry: SpoolEntry): Buffer {
   const data = encodeFrames(entry);
   const row = Buffer.allocUnsafe(FIXED_BYTES + data.length);
   let at = row.writeInt16BE(FIELD_COUNT, 0);
-  for (const value of [BigInt(entry.tableId), BigInt(entry.xid), BigInt(entry.commitLsn)]) {
+  for (const value of [BigInt(entry.xid), entry.commitLsn]) {
     at = row.writeInt32BE(8, at);
     at = row.writeBigInt64BE(value, at);
   }

@@ -1,0 +1,184 @@
+/** The copies of one mirror that run beside its loop: which, how many at once, and what became of them. */
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../core/clock.ts';
+import { classify } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Generation, Mirror, MirrorTable } from '../core/mirror.ts';
+import type { Observed } from '../core/observed.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
+import { nextTableState, type TableFailure } from '../core/table-state.ts';
+import { runCopy, runReplay, type CopyRunOptions, type CopyStep } from '../execute/copy-run.ts';
+import { writeTableState, type Owner } from '../postgres/ledger.ts';
+import type { Plan, Step } from '../plan/plan.ts';
+import type { RunView } from '../status/table-status.ts';
+import type { Follower } from '../stream/follow.ts';
+import type { Failures } from './failures.ts';
+
+type CopyStepOfPlan = Extract<Step, { kind: 'copy-table' | 'replay-table' }>;
+
+interface Run {
+  readonly step: CopyStepOfPlan;
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+  view: RunView;
+}
+
+export interface CopiesOptions {
+  readonly owner: Owner;
+  readonly follower: Follower;
+  readonly failures: Failures;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Called when a copy has ended, well or not. */
+  readonly onEnded: () => void;
+}
+
+export class Copies {
+  readonly #options: CopiesOptions;
+  readonly #runs = new Map<string, Run>();
+
+  constructor(options: CopiesOptions) {
+    this.#options = options;
+  }
+
+  views(): ReadonlyMap<string, RunView> {
+    return new Map([...this.#runs].map(([key, { view }]) => [key, view]));
+  }
+
+  /** Starts what the plan wants, as far as the limits and back-offs allow; stops what it wants otherwise. */
+  follow(mirror: Mirror, plan: Plan, observed: Observed): void {
+    const wanted = plan.steps.filter((step) => step.kind === 'copy-table' || step.kind === 'replay-table');
+    for (const [key, run] of this.#runs) {
+      const now = wanted.find(({ table }) => formatTableName(table.source) === key);
+      const isListed = mirror.tables.some(({ source }) => formatTableName(source) === key);
+      if (!isListed || (now !== undefined && !isSameRun(run.step, now))) run.stop.abort();
+    }
+    for (const step of wanted) {
+      const key = formatTableName(step.table.source);
+      if (this.#runs.size >= mirror.snapshot.tablesInParallel) return;
+      if (this.#runs.has(key) || this.#options.failures.waitMs(key) > 0) continue;
+      if (!this.#isAsObserved(step, observed)) {
+        this.#options.onEnded();
+        continue;
+      }
+      this.#start(mirror, step, observed);
+    }
+  }
+
+  /** Cuts all of them off; returns when they are gone. Their tables are taken up again by a later plan. */
+  async stop(): Promise<void> {
+    for (const { stop } of this.#runs.values()) stop.abort();
+    await Promise.all([...this.#runs.values()].map(async ({ ended }) => ended));
+  }
+
+  /** A run that ended between the look and now has made the plan's step a thing of the past. */
+  #isAsObserved({ table }: CopyStepOfPlan, observed: Observed): boolean {
+    const seen = observed.ledger.tables.find(({ source }) => sameTable(source, table.source));
+    const now = this.#options.follower.recordOf(table.source);
+    return seen === undefined || isDeepStrictEqual([seen.state, seen.observed], [now?.state, now?.observed]);
+  }
+
+  #start(mirror: Mirror, step: CopyStepOfPlan, observed: Observed): void {
+    const key = formatTableName(step.table.source);
+    const stop = new AbortController();
+    const startedAt = this.#options.clock.now().toISOString();
+    const strategy = step.kind === 'copy-table' ? step.strategy : 'truncate';
+    const run: Run = {
+      step,
+      stop,
+      view: { strategy, step: 'Waiting', startedAt, rowsCopied: 0, rowsTotal: 0, bytesCopied: 0 },
+      ended: this.#run(mirror, step, { observed, signal: stop.signal, startedAt })
+        .then(() => this.#options.failures.clear(key))
+        .catch(async (error: unknown) => this.#failed(step.table, stop.signal, error))
+        .then(() => {
+          this.#runs.delete(key);
+          this.#options.onEnded();
+        }),
+    };
+    this.#runs.set(key, run);
+  }
+
+  async #run(
+    mirror: Mirror,
+    step: CopyStepOfPlan,
+    how: { readonly observed: Observed; readonly signal: AbortSignal; readonly startedAt: string },
+  ): Promise<void> {
+    // The caller's map must hold the run before its first step is reported.
+    await Promise.resolve();
+    const { owner, follower, clock } = this.#options;
+    const { table } = step;
+    const key = formatTableName(table.source);
+    const log = this.#options.log.child({ table: key });
+    const source = how.observed.tables.find((one) => sameTable(one.source, table.source))?.sourceShape;
+    if (!source) throw new Error(`no shape of ${key}`);
+    const options: CopyRunOptions = {
+      mirror,
+      table,
+      source,
+      sameMajor: majorOf(how.observed.source.version) === majorOf(how.observed.destination.version),
+      owner,
+      follower,
+      log,
+      clock,
+      signal: how.signal,
+      onStep: (copyStep) => this.#onStep(key, copyStep, log),
+      onProgress: ({ rows, bytes, estimatedRows }) =>
+        this.#update(key, { rowsCopied: rows, bytesCopied: bytes, rowsTotal: estimatedRows }),
+    };
+    if (step.kind === 'replay-table') await runReplay(options);
+    else {
+      const { strategy, generation } = step;
+      await runCopy(options, { id: randomUUID(), strategy, generation, startedAt: how.startedAt });
+    }
+    log.info('table is live');
+  }
+
+  #onStep(key: string, step: CopyStep, log: Log): void {
+    log.info({ step }, 'copy step');
+    this.#update(key, { step });
+  }
+
+  #update(key: string, change: Partial<RunView>): void {
+    const run = this.#runs.get(key);
+    if (run) run.view = { ...run.view, ...change };
+  }
+
+  /** A run that was told to stop leaves its state as it is; any other failure is the table's own. */
+  async #failed(table: MirrorTable, signal: AbortSignal, thrown: unknown): Promise<void> {
+    if (signal.aborted) return;
+    const key = formatTableName(table.source);
+    const error = classify(thrown, key);
+    const failure = this.#options.failures.add(key, error);
+    this.#options.log.warn({ table: key, err: error, code: error.code, attempts: failure.attempts }, 'copy failed');
+    // The stream may be what failed: then the state stays as it was, and that is a state to go on from.
+    await this.#recordFailure(table, failure).catch((thrownAgain: unknown) =>
+      this.#options.log.debug({ table: key, err: thrownAgain }, 'the failure was not recorded'),
+    );
+  }
+
+  async #recordFailure(table: MirrorTable, failure: TableFailure): Promise<void> {
+    const { follower, owner } = this.#options;
+    await follower.atBoundary(async (session) => {
+      const record = follower.recordOf(table.source);
+      if (!record || record.state.phase === 'Live') return { result: undefined };
+      const state = nextTableState(record.state, { type: 'failed', failure });
+      await writeTableState(session, owner, record.id, { state });
+      return { result: undefined, changed: [{ ...record, state }] };
+    });
+  }
+}
+
+/** A run for another generation than the file's newest has to start again. */
+function isSameRun(running: CopyStepOfPlan, wanted: CopyStepOfPlan): boolean {
+  if (running.kind !== 'copy-table' || wanted.kind !== 'copy-table') return true;
+  return sameGeneration(running.generation, wanted.generation);
+}
+
+function sameGeneration(a: Generation, b: Generation): boolean {
+  return a.table === b.table && a.mirror === b.mirror;
+}
+
+function majorOf(version: number): number {
+  return Math.floor(version / 10_000);
+}

@@ -1,0 +1,188 @@
+/**
+ * One mirror for as long as its file is there: passes one after the other, when something happened or
+ * in intervals, for ever. Failures are tried again with back-off; the status file says what is going on.
+ */
+import type { Clock } from '../core/clock.ts';
+import { classify, type MirrorError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Mirror } from '../core/mirror.ts';
+import { formatTableName } from '../core/table-name.ts';
+import { computeStatus, isReady, type Status } from '../status/status.ts';
+import type { StatusFile } from '../status/status-file.ts';
+import { Failures } from './failures.ts';
+import { reconcile, type PassResult } from './reconcile.ts';
+import { Scope } from './scope.ts';
+
+export interface MirrorLoopOptions {
+  readonly mirror: Mirror;
+  readonly statusFile: StatusFile;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Called after each pass and whenever the status changed. */
+  readonly onProgress: () => void;
+}
+
+/** Both databases are looked at again this often when nothing happens: drift is found. */
+const DRIFT_INTERVAL_MS = 30_000;
+const STATUS_INTERVAL_MS = 1_000;
+/** The mirror's own failures, beside its tables' in one book. */
+const MIRROR_KEY = '';
+/** Failures in a row after which `run --once` gives up on what would be tried again. */
+const ONCE_MAX_ATTEMPTS = 3;
+
+export class MirrorLoop {
+  readonly done: Promise<void>;
+  readonly #options: MirrorLoopOptions;
+  readonly #failures: Failures;
+  readonly #stopping = new AbortController();
+  #mirror: Mirror;
+  #specErrors: readonly string[] = [];
+  #scope: Scope | undefined;
+  #last: PassResult | undefined;
+  #failure: MirrorError | undefined;
+  #status: Status | undefined;
+  #hint = new AbortController();
+
+  constructor(options: MirrorLoopOptions) {
+    this.#options = options;
+    this.#mirror = options.mirror;
+    this.#failures = new Failures(options.clock);
+    this.done = this.#run();
+  }
+
+  /** The newest good spec, and what is wrong with a newer one. A changed spec is tried at once. */
+  update(mirror: Mirror, specErrors: readonly string[]): void {
+    const isChanged = mirror.specHash !== this.#mirror.specHash;
+    this.#mirror = mirror;
+    this.#specErrors = specErrors;
+    if (!isChanged) return;
+    for (const key of this.#failures.keys()) this.#failures.clear(key);
+    this.lookAgain();
+  }
+
+  readonly lookAgain = (): void => this.#hint.abort();
+
+  /** Ends at a safe point; returns when every session is closed. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.done;
+  }
+
+  get status(): Status | undefined {
+    return this.#status;
+  }
+
+  /** For `run --once`: nothing more will come by itself. */
+  get outcome(): 'ready' | 'failed' | 'working' {
+    if (this.#status === undefined) return 'working';
+    if (this.#mirror.suspend && this.#last !== undefined) return 'ready';
+    if (isReady(this.#status)) return 'ready';
+    const attempts = this.#failures.keys().map((key) => this.#failures.get(key));
+    const isRunning = (this.#scope?.copies?.views().size ?? 0) > 0;
+    const isHopeless = attempts.some((failure) => failure !== undefined && failure.attempts >= ONCE_MAX_ATTEMPTS);
+    return isHopeless && !isRunning ? 'failed' : 'working';
+  }
+
+  async #run(): Promise<void> {
+    const writing = setInterval(() => void this.#report(), STATUS_INTERVAL_MS);
+    const { signal } = this.#stopping;
+    try {
+      while (!signal.aborted) {
+        this.#hint = new AbortController();
+        const waitMs = await this.#pass();
+        await this.#report();
+        this.#options.onProgress();
+        await this.#options.clock.sleep(waitMs, AbortSignal.any([signal, this.#hint.signal]));
+      }
+    } finally {
+      clearInterval(writing);
+      await this.#close();
+      await this.#report();
+    }
+  }
+
+  /** One pass; returns how long to wait for the next when nothing happens. Never throws. */
+  async #pass(): Promise<number> {
+    const { log } = this.#options;
+    try {
+      await this.#reopenIfBroken();
+      this.#scope ??= await Scope.open({ ...this.#options, mirror: this.#mirror, failures: this.#failures, onLookAgain: this.lookAgain });
+      this.#last = await reconcile(this.#scope, this.#mirror, log);
+      if (this.#failure) log.info('recovered');
+      this.#failure = undefined;
+      this.#failures.clear(MIRROR_KEY);
+      return this.#settle(this.#last);
+    } catch (thrown) {
+      const error = classify(thrown);
+      const { attempts } = this.#failures.add(MIRROR_KEY, error);
+      const isNews = this.#failure?.code !== error.code || this.#failure.message !== error.message;
+      log[isNews ? 'warn' : 'debug']({ err: error, code: error.code, hint: error.hint, attempts }, 'pass failed');
+      this.#failure = error;
+      if (this.#scope?.isWhole === false) await this.#close();
+      return this.#failures.waitMs(MIRROR_KEY);
+    }
+  }
+
+  /** A stream that ended takes the whole scope with it: its epoch may be somebody else's by now. */
+  async #reopenIfBroken(): Promise<void> {
+    const ended = this.#scope?.endedBy();
+    if (ended !== undefined || this.#scope?.isWhole === false) await this.#close();
+    if (ended !== undefined) throw ended;
+  }
+
+  async #close(): Promise<void> {
+    const scope = this.#scope;
+    this.#scope = undefined;
+    await scope?.[Symbol.asyncDispose]();
+  }
+
+  /** Keeps the book of tables that cannot go on; returns when to look again. */
+  #settle({ plan, tableErrors, outcomes }: PassResult): number {
+    const errors = new Map(tableErrors);
+    for (const { table, error } of plan.refusals)
+      errors.set(table === undefined ? MIRROR_KEY : formatTableName(table.source), error);
+    const copying = this.#scope?.copies?.views() ?? new Map<string, unknown>();
+    const wanted = new Set(
+      plan.steps.flatMap((step) =>
+        step.kind === 'copy-table' || step.kind === 'replay-table' ? [formatTableName(step.table.source)] : [],
+      ),
+    );
+    for (const key of this.#failures.keys()) {
+      if (!errors.has(key) && !copying.has(key) && !wanted.has(key)) this.#failures.clear(key);
+    }
+    for (const [key, error] of errors) {
+      if (this.#failures.waitMs(key) === 0) this.#failures.add(key, error);
+    }
+    if (outcomes.some(({ changed }) => changed)) return 0;
+    return Math.min(DRIFT_INTERVAL_MS, ...this.#failures.keys().map((key) => this.#failures.waitMs(key)));
+  }
+
+  async #report(): Promise<void> {
+    const { clock, statusFile, log } = this.#options;
+    this.#status = computeStatus(this.#view(), this.#status, clock.now());
+    try {
+      await statusFile.write(this.#status);
+    } catch (error) {
+      log.warn({ err: error }, 'the status file cannot be written; the mirror goes on');
+    }
+  }
+
+  #view(): Parameters<typeof computeStatus>[0] {
+    const follower = this.#scope?.follower;
+    const failures = this.#failures.keys().flatMap((key) => {
+      const failure = this.#failures.get(key);
+      return key === MIRROR_KEY || failure === undefined ? [] : [[key, failure] as const];
+    });
+    return {
+      mirror: this.#mirror,
+      plan: this.#last?.plan,
+      slot: this.#last?.observed.slot,
+      records: follower?.records() ?? this.#last?.observed.ledger.tables ?? [],
+      runs: this.#scope?.copies?.views() ?? new Map(),
+      failures: new Map(failures),
+      stream: follower?.progress(),
+      failure: this.#failure,
+      specErrors: this.#specErrors,
+    };
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * What is open while this daemon owns a mirror: two sessions, the advisory lock with its epoch, the
+ * stream, the copies. It is closed as a whole when a part of it breaks, and opened anew.
+ */
+import type { Clock } from '../core/clock.ts';
+import { classify, MirrorError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Mirror } from '../core/mirror.ts';
+import { readLedger, takeEpoch, tryLockMirror, type Owner } from '../postgres/ledger.ts';
+import { openSession, type Session } from '../postgres/session.ts';
+import { Follower } from '../stream/follow.ts';
+import { Copies } from './copies.ts';
+import type { Failures } from './failures.ts';
+
+export interface ScopeOptions {
+  readonly mirror: Mirror;
+  readonly failures: Failures;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Something ended or failed: the next pass should come soon. */
+  readonly onLookAgain: () => void;
+}
+
+export class Scope implements AsyncDisposable {
+  readonly source: Session;
+  readonly destination: Session;
+  /** Undefined until the ledger knows the mirror. */
+  owner: Owner | undefined;
+  follower: Follower | undefined;
+  copies: Copies | undefined;
+  readonly #options: ScopeOptions;
+  #ended: MirrorError | undefined;
+
+  private constructor(options: ScopeOptions, source: Session, destination: Session) {
+    this.#options = options;
+    this.source = source;
+    this.destination = destination;
+  }
+
+  /** Connects to both ends and takes the mirror. Throws NotOwner while another daemon has it. */
+  static async open(options: ScopeOptions): Promise<Scope> {
+    const { mirror } = options;
+    const destination = await openSession(mirror.destination, { mirror: mirror.name, role: 'owner' });
+    try {
+      const source = await openSession(mirror.source, { mirror: mirror.name, role: 'observer' });
+      const scope = new Scope(options, source, destination);
+      await scope.#own(mirror);
+      return scope;
+    } catch (error) {
+      await destination.close();
+      throw error;
+    }
+  }
+
+  async #own(mirror: Mirror): Promise<void> {
+    try {
+      if (!(await tryLockMirror(this.destination, mirror.name)))
+        throw new MirrorError('NotOwner', `another daemon runs mirror ${mirror.name}`);
+      const { version } = await readLedger(this.destination, mirror.name);
+      if (version === 0) return;
+      const epoch = await takeEpoch(this.destination, mirror.name);
+      if (epoch !== undefined) this.owner = { mirror: mirror.name, epoch };
+    } catch (error) {
+      await this.source.close();
+      throw error;
+    }
+  }
+
+  /** Why the stream ended by itself; undefined while it runs or when there is none. */
+  endedBy(): MirrorError | undefined {
+    return this.#ended;
+  }
+
+  /** Both sessions answer. */
+  get isWhole(): boolean {
+    return this.source.usable && this.destination.usable;
+  }
+
+  /** Starts the stream where the ledger says, with the tables it has. */
+  async startStream(mirror: Mirror, owner: Owner): Promise<Follower> {
+    const { log, clock, failures, onLookAgain } = this.#options;
+    const ledger = await readLedger(this.destination, mirror.name);
+    if (!ledger.mirror) throw new Error('the ledger lost the mirror');
+    const follower = await Follower.start({
+      mirror,
+      owner,
+      from: ledger.mirror.appliedLsn,
+      tables: ledger.tables,
+      log,
+      clock,
+      onTableFailed: onLookAgain,
+    });
+    this.follower = follower;
+    this.copies = new Copies({ owner, follower, failures, log, clock, onEnded: onLookAgain });
+    follower.done.catch((error: unknown) => {
+      if (this.follower !== follower) return;
+      this.#ended = classify(error);
+      onLookAgain();
+    });
+    return follower;
+  }
+
+  async stopStream(): Promise<void> {
+    const { copies, follower } = this;
+    this.copies = undefined;
+    this.follower = undefined;
+    await Promise.all([copies?.stop(), follower?.stop()]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopStream();
+    await Promise.all([this.source.close(), this.destination.close()]);
+  }
+}

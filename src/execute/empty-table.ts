@@ -1,0 +1,25 @@
+import { formatTableName } from '../core/table-name.ts';
+import type { TableRecord } from '../core/table-state.ts';
+import { fenceTable, saveForeignKey, type Owner } from '../postgres/ledger.ts';
+import type { Session } from '../postgres/session.ts';
+import { truncateSql } from '../sql/apply.ts';
+import { dropForeignKeySql } from '../sql/foreign-key-ddl.ts';
+import { readInboundForeignKeys } from '../observe/foreign-keys.ts';
+
+/**
+ * Empties a table for a copy. Foreign keys that point at it are written down in the ledger and dropped
+ * in the same transaction; the plan puts them back when the table is Live again, also after a crash.
+ * Never CASCADE. Idempotent.
+ */
+export async function emptyTable(session: Session, owner: Owner, record: TableRecord): Promise<void> {
+  const table = record.destination;
+  await session.transaction(async () => {
+    await fenceTable(session, owner, record.id);
+    for (const key of await readInboundForeignKeys(session, table)) {
+      if (formatTableName(key.owner) === formatTableName(table)) continue;
+      await saveForeignKey(session, owner, { ...key, table });
+      await session.query(dropForeignKeySql(key.owner, key.name));
+    }
+    await session.query(truncateSql([table]));
+  });
+}

@@ -1,0 +1,120 @@
+/**
+ * What the status file says. Pure: computed anew from what is known each time, never set along the
+ * way and never read back.
+ */
+import type { MirrorError } from '../core/errors.ts';
+import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { Mirror } from '../core/mirror.ts';
+import type { ObservedSlot } from '../core/observed.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
+import type { TableFailure, TableRecord } from '../core/table-state.ts';
+import type { Plan } from '../plan/plan.ts';
+import { conditionsOf, type Condition } from './conditions.ts';
+import { tableStatus, type RunView, type TableStatus } from './table-status.ts';
+
+export type MirrorState =
+  | 'PENDING'
+  | 'SNAPSHOTTING'
+  | 'RUNNING'
+  | 'RESYNCING'
+  | 'SUSPENDED'
+  | 'FAILED'
+  | 'TERMINATING';
+
+/** Everything the daemon knows of one mirror at one moment. */
+export interface MirrorView {
+  readonly mirror: Mirror;
+  /** Of the last pass that could look; undefined before the first. */
+  readonly plan: Plan | undefined;
+  readonly slot: ObservedSlot | undefined;
+  /** The ledger's tables, or the stream's newer view of them. */
+  readonly records: readonly TableRecord[];
+  /** Copies that run or wait, by formatTableName(source). */
+  readonly runs: ReadonlyMap<string, RunView>;
+  /** What keeps tables from going on, refused or failed, by formatTableName(source). */
+  readonly failures: ReadonlyMap<string, TableFailure>;
+  readonly stream: StreamView | undefined;
+  /** What ended the last pass or the stream; undefined when all is well. */
+  readonly failure: MirrorError | undefined;
+  /** Errors of the newest file, while an older spec runs on. */
+  readonly specErrors: readonly string[];
+}
+
+export interface StreamView {
+  readonly appliedLsn: Lsn;
+  readonly lagBytes: number;
+  readonly lagSeconds: number;
+}
+
+export interface Status {
+  readonly apiVersion: 'bunnydb/v1';
+  readonly kind: 'MirrorStatus';
+  readonly metadata: { readonly name: string };
+  readonly status: {
+    readonly state: MirrorState;
+    readonly currentPhase?: 'SNAPSHOT' | 'CDC';
+    readonly observedSpecHash: string;
+    readonly conditions: readonly Condition[];
+    readonly source?: { readonly slot: string; readonly walStatus?: string; readonly retainedBytes?: number };
+    readonly lag?: { readonly bytes: number; readonly seconds: number; readonly appliedLsn: string };
+    readonly tables: readonly TableStatus[];
+  };
+}
+
+/** `previous` only lends lastTransitionTime to conditions whose status did not change. */
+export function computeStatus(view: MirrorView, previous: Status | undefined, now: Date): Status {
+  const { mirror, stream, slot } = view;
+  const tables = mirror.tables.map((table) => tableStatus(view, table));
+  const state = stateOf(view, tables);
+  return {
+    apiVersion: 'bunnydb/v1',
+    kind: 'MirrorStatus',
+    metadata: { name: mirror.name },
+    status: {
+      state,
+      ...(state === 'PENDING' ? {} : { currentPhase: isFirstCopy(view) ? 'SNAPSHOT' : 'CDC' }),
+      observedSpecHash: mirror.specHash,
+      conditions: conditionsOf({ view, state, tables }, previous?.status.conditions ?? [], now),
+      ...(slot ? { source: { slot: mirror.slot, ...slotStatus(slot) } } : {}),
+      ...(stream ? { lag: lagStatus(stream) } : {}),
+      tables,
+    },
+  };
+}
+
+function stateOf(view: MirrorView, tables: readonly TableStatus[]): MirrorState {
+  if (view.mirror.suspend) return 'SUSPENDED';
+  if (view.stream === undefined && view.failure !== undefined) return 'FAILED';
+  if (view.plan?.refusals.some(({ table }) => table === undefined) === true) return 'FAILED';
+  if (view.stream === undefined) return 'PENDING';
+  if (isFirstCopy(view)) return tables.every(({ phase }) => phase === 'Pending') && view.runs.size === 0 ? 'PENDING' : 'SNAPSHOTTING';
+  if (tables.some(({ resyncStatus }) => resyncStatus === 'in_progress')) return 'RESYNCING';
+  return 'RUNNING';
+}
+
+/** A table that was never copied and can be. */
+function isFirstCopy(view: MirrorView): boolean {
+  return view.mirror.tables.some((table) => {
+    const isRefused = view.plan?.refusals.some((refusal) => refusal.table !== undefined && sameTable(refusal.table.source, table.source));
+    const record = view.records.find(({ source }) => sameTable(source, table.source));
+    const isRunning = view.runs.has(formatTableName(table.source));
+    return isRefused !== true && record?.observed === undefined && (record?.state.phase !== 'Failed' || isRunning);
+  });
+}
+
+function slotStatus(slot: ObservedSlot): { walStatus: string; retainedBytes: number } {
+  return { walStatus: slot.walStatus, retainedBytes: slot.retainedBytes };
+}
+
+function lagStatus(stream: StreamView): { bytes: number; seconds: number; appliedLsn: string } {
+  return {
+    bytes: stream.lagBytes,
+    seconds: Math.round(stream.lagSeconds * 1000) / 1000,
+    appliedLsn: formatLsn(stream.appliedLsn),
+  };
+}
+
+/** Ready: the file's spec is accepted and fully applied, and it streams. */
+export function isReady(status: Status): boolean {
+  return status.status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True');
+}

@@ -1,0 +1,71 @@
+import type { MirrorTable, ResyncStrategy } from '../core/mirror.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
+import type { TableFailure, TablePhase, TableRecord } from '../core/table-state.ts';
+import { needsResync } from '../core/table-state.ts';
+import type { CopyStep } from '../execute/copy-run.ts';
+import type { MirrorView } from './status.ts';
+
+/** A copy that runs or waits for its turn. */
+export interface RunView {
+  readonly strategy: ResyncStrategy;
+  readonly step: CopyStep;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly rowsCopied: number;
+  /** An estimate; grows when it proves too low. */
+  readonly rowsTotal: number;
+  readonly bytesCopied: number;
+}
+
+export interface TableStatus {
+  readonly source: string;
+  readonly destination: string;
+  readonly phase: TablePhase;
+  readonly resyncStatus: 'none' | 'in_progress' | 'completed' | 'failed';
+  readonly resyncGeneration: { readonly desired: number; readonly observed?: number };
+  readonly resync?: RunView & { readonly percent: number };
+  readonly error?: TableFailure;
+}
+
+/** One row of the status file, for each table of the spec: complete by construction. */
+export function tableStatus(view: MirrorView, table: MirrorTable): TableStatus {
+  const key = formatTableName(table.source);
+  const record = view.records.find(({ source }) => sameTable(source, table.source));
+  const run = view.runs.get(key);
+  const error = errorOf(view, key, record);
+  const observed = record?.observed?.table;
+  return {
+    source: key,
+    destination: formatTableName(table.destination),
+    phase: record?.state.phase ?? 'Pending',
+    resyncStatus: resyncStatusOf(table, record, { isRunning: run !== undefined, hasFailed: error !== undefined }),
+    resyncGeneration: { desired: table.generation.table, ...(observed === undefined ? {} : { observed }) },
+    ...(run === undefined ? {} : { resync: { ...run, percent: percentOf(run) } }),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function errorOf(view: MirrorView, key: string, record: TableRecord | undefined): TableFailure | undefined {
+  const failed = view.failures.get(key);
+  if (failed) return failed;
+  return record?.state.phase === 'Failed' ? record.state.failure : undefined;
+}
+
+function resyncStatusOf(
+  table: MirrorTable,
+  record: TableRecord | undefined,
+  now: { readonly isRunning: boolean; readonly hasFailed: boolean },
+): TableStatus['resyncStatus'] {
+  const observed = record?.observed;
+  // The first copy is no resync.
+  if (observed === undefined) return 'none';
+  if (now.isRunning) return 'in_progress';
+  if (needsResync(table.generation, observed)) return now.hasFailed ? 'failed' : 'in_progress';
+  return observed.table > 0 || observed.mirror > 0 ? 'completed' : 'none';
+}
+
+function percentOf({ rowsCopied, rowsTotal, step }: RunView): number {
+  if (step === 'Waiting' || step === 'Preparing') return 0;
+  if (step !== 'Copying') return 100;
+  return rowsTotal > 0 ? Math.min(99, Math.floor((100 * rowsCopied) / rowsTotal)) : 0;
+}
