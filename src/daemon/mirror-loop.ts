@@ -96,8 +96,8 @@ export class MirrorLoop {
       }
     } finally {
       clearInterval(writing);
+      // The file keeps what was true while the mirror ran.
       await this.#close();
-      await this.#report();
     }
   }
 

@@ -117,7 +117,7 @@ async function copyRows(options: CopyRunOptions, record: TableRecord): Promise<s
     onProgress: options.onProgress,
     signal: options.signal,
   });
-  options.log.info({ table: formatTableName(table.source), rows }, 'rows copied');
+  options.log.info({ rows }, 'rows copied');
   return snapshot.visible;
 }
 
