@@ -31,8 +31,10 @@ select n.nspname::text as schema,
   member.row ->> 'prqual' is not null as row_filter,
   (
     select json_agg(a.attname order by a.attnum)
-    from unnest(string_to_array(member.row ->> 'prattrs', ' ')::int2[]) as listed (attnum)
-    join pg_attribute a on a.attrelid = c.oid and a.attnum = listed.attnum
+    from jsonb_array_elements_text(
+      case jsonb_typeof(member.row -> 'prattrs') when 'array' then member.row -> 'prattrs' end
+    ) as listed (attnum)
+    join pg_attribute a on a.attrelid = c.oid and a.attnum = listed.attnum::int2
   ) as columns
 from pg_publication p
 join pg_publication_rel m on m.prpubid = p.oid

@@ -133,7 +133,9 @@ test('other names at the destination: sequences, references and schemas follow',
   assert.ok(!columns.includes('secret') && !columns.includes('from_secret'));
   assert.ok(!renamed.constraints.some((constraint) => constraint.name === 'about_secret'));
   assert.deepEqual(
-    renamed.sequences.map((sequence) => `${sequence.kind} ${sequence.name.schema}.${sequence.name.name}`),
+    renamed.sequences.map(
+      (sequence) => `${sequence.kind} ${sequence.name.schema}.${sequence.name.name}`,
+    ),
     [
       'serial ot.her.Mixed.Case_Id_seq',
       'identity ot.her.Mixed.Case_always_seq',
@@ -141,5 +143,8 @@ test('other names at the destination: sequences, references and schemas follow',
       'shared public.shared_numbers',
     ],
   );
-  assert.deepEqual(observed.tables[1]?.destinationShape?.foreignKeys[0]?.references, name('"ot.her"."Renamed"'));
+  assert.deepEqual(
+    observed.tables[1]?.destinationShape?.foreignKeys[0]?.references,
+    name('"ot.her"."Renamed"'),
+  );
 });
