@@ -35,7 +35,7 @@ export interface TransactionPart {
 }
 
 /** Big enough that COPY pays, small enough that a few of them fit in memory many times over. */
-export const MAX_PART_BYTES = 8 * 1024 * 1024;
+export const MAX_PART_BYTES = 4 * 1024 * 1024;
 
 /** Objects that one decoded message costs besides its bytes; a narrow row is mostly this. */
 const MESSAGE_OVERHEAD_BYTES = 512;
@@ -79,7 +79,11 @@ export class Assembler {
   #toChange(message: Exclude<Message, { tag: 'begin' | 'commit' | 'relation' | 'other' }>): Change {
     if (message.tag === 'truncate')
       return { tag: 'truncate', relations: message.relationIds.map((id) => this.#relation(id)), raw: message.raw };
-    return { ...message, relation: this.#relation(message.relationId) };
+    const relation = this.#relation(message.relationId);
+    const { raw } = message;
+    if (message.tag === 'insert') return { tag: 'insert', relation, new: message.new, raw };
+    if (message.tag === 'delete') return { tag: 'delete', relation, old: message.old, raw };
+    return { tag: 'update', relation, old: message.old, new: message.new, raw };
   }
 
   #relation(id: number): Relation {

@@ -46,7 +46,7 @@ export interface FollowProgress {
 }
 
 /** Received bytes in one destination transaction of many source transactions. */
-const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 /** A quiet mirror in a busy cluster moves on this often, so that the source can remove its WAL. */
 const IDLE_PROGRESS_MS = 10_000;
 /** Or as soon as this much WAL would be kept for nothing. */

@@ -2,7 +2,7 @@
 import type { TransactionPart } from './assemble.ts';
 
 /** Received bytes (with what each message costs in memory) that may wait. A few parts: enough to never wait for the wire. */
-export const MAX_INBOX_BYTES = 32 * 1024 * 1024;
+export const MAX_INBOX_BYTES = 8 * 1024 * 1024;
 
 export interface BatchLimits {
   readonly changes: number;
