@@ -4,11 +4,11 @@
  * `npm run demo -- --once`: the same without anybody watching; ends by itself, 0 when the copy is right.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Daemon } from './daemon.ts';
+import { Daemon } from '../servers/daemon.ts';
 import { proveResync } from './once.ts';
 import { Screen } from './screen.ts';
 import { startServers, urlOf } from './servers.ts';
-import { openShop } from './shop.ts';
+import { BUNNY, openShop } from './shop.ts';
 import { makeView, type Stage } from './stage.ts';
 import { makeWorkspace } from './workspace.ts';
 import { ShopWriter } from './writer.ts';
@@ -28,7 +28,11 @@ async function runDemo(signal: AbortSignal): Promise<boolean> {
     source: source.port,
     destination: destination.port,
   });
-  await using daemon = await Daemon.start(workspace);
+  await using daemon = await Daemon.start({
+    ...workspace,
+    log: workspace.daemonLog,
+    env: { SHOP_SOURCE_PASSWORD: BUNNY.password, SHOP_COPY_PASSWORD: BUNNY.password },
+  });
   await using writer = new ShopWriter(source);
   writer.start();
   const stage: Stage = { source, destination, workspace, daemon, writer };

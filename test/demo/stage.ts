@@ -1,7 +1,7 @@
 /** All that is on stage during the demo, and what is seen of it. */
 import type { Cluster } from '../servers/cluster.ts';
 import { countRows } from './compare.ts';
-import type { Daemon } from './daemon.ts';
+import type { Daemon } from '../servers/daemon.ts';
 import type { View } from './screen.ts';
 import { urlOf } from './servers.ts';
 import { readStatus } from './status.ts';

@@ -75,7 +75,14 @@ export class Pair implements AsyncDisposable {
   async execute(): Promise<Outcome[]> {
     const observed = await this.observe();
     const owner = { mirror: this.mirror.name, epoch: observed.ledger.mirror?.epoch ?? 0n };
-    const ctx: ExecuteContext = { ...this, observed, owner, log: silentLog() };
+    const ctx: ExecuteContext = {
+      mirror: this.mirror,
+      source: this.source,
+      destination: this.destination,
+      observed,
+      owner,
+      log: silentLog(),
+    };
     const outcomes: Outcome[] = [];
     for (const step of planMirror(this.mirror, observed).steps) {
       const outcome = await this.#executeStep(ctx, step);
@@ -86,6 +93,7 @@ export class Pair implements AsyncDisposable {
 
   async #executeStep(ctx: ExecuteContext, step: Step): Promise<Outcome | undefined> {
     const { destination, owner, mirror } = ctx;
+    // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- the rest is executeProvision's
     switch (step.kind) {
       case 'migrate-ledger':
         await migrateLedger(destination);

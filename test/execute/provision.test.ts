@@ -74,7 +74,7 @@ function comparable(shape: TableShape | undefined): object {
   assert.ok(shape);
   const { columns, constraints, indexes, foreignKeys, sequences } = shape;
   return {
-    columns: columns.map(({ attnum: _, typeOid: __, builtIn: ___, ...column }) => column),
+    columns: columns.map((column) => ({ ...column, attnum: 0, typeOid: 0, builtIn: false })),
     constraints,
     indexes,
     foreignKeys,

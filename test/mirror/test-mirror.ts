@@ -1,0 +1,172 @@
+/** One mirror under test: two fresh databases, a mirror file, a status directory, the daemon. */
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { readStatus } from '../../src/status/read-status.ts';
+import type { Status } from '../../src/status/status.ts';
+import type { Row } from '../../src/postgres/session.ts';
+import type { Cluster } from '../servers/cluster.ts';
+import { type CommandResult, Daemon, runCommand } from '../servers/daemon.ts';
+import { guardFolder, until } from '../servers/processes.ts';
+import type { SharedClusters } from '../servers/shared.ts';
+import { assertSameRows, type Place } from './compare.ts';
+
+/** spec.tables and the rest of the spec, as a user writes it. */
+export interface TestSpec {
+  readonly tables: readonly Record<string, unknown>[];
+  readonly [field: string]: unknown;
+}
+
+const WAIT_TIMEOUT_MS = 120_000;
+
+export class TestMirror implements AsyncDisposable {
+  readonly name: string;
+  readonly source: Place;
+  readonly destination: Place;
+  readonly mirrorDirectory: string;
+  readonly statusDirectory: string;
+  readonly log: string;
+  readonly #root: string;
+  readonly #dismissGuard: () => void;
+  #daemon: Daemon | undefined;
+
+  private constructor(root: string, source: Place, destination: Place) {
+    this.#root = root;
+    this.#dismissGuard = guardFolder(root, 'remove');
+    // One server has one name for each slot: tests of one file share it.
+    this.name = `m_${source.database.replaceAll(/[^a-z0-9]/g, '_')}`;
+    this.source = source;
+    this.destination = destination;
+    this.mirrorDirectory = join(root, 'mirrors.d');
+    this.statusDirectory = join(root, 'status');
+    this.log = join(root, 'daemon.log');
+  }
+
+  /** Makes both databases; `setup` is run at the source. */
+  static async create(clusters: SharedClusters, setup: string): Promise<TestMirror> {
+    const place = async (cluster: Cluster): Promise<Place> => ({ cluster, database: await cluster.createDatabase() });
+    const [source, destination] = await Promise.all([place(clusters.source), place(clusters.destination)]);
+    await source.cluster.query(source.database, setup);
+    const root = await mkdtemp(join(tmpdir(), 'bunnydb-test-'));
+    const mirror = new TestMirror(root, source, destination);
+    await mkdir(mirror.mirrorDirectory);
+    return mirror;
+  }
+
+  /** Writes the mirror file, whole, as git would. */
+  async write(spec: TestSpec): Promise<void> {
+    const file = {
+      apiVersion: 'bunnydb/v1',
+      kind: 'Mirror',
+      metadata: { name: this.name },
+      spec: { source: endpoint(this.source), destination: endpoint(this.destination), ...spec },
+    };
+    const path = join(this.mirrorDirectory, 'mirror.yaml');
+    await writeFile(`${path}.tmp`, stringify(file));
+    await rename(`${path}.tmp`, path);
+  }
+
+  async start(args: readonly string[] = []): Promise<Daemon> {
+    const { mirrorDirectory, statusDirectory, log } = this;
+    this.#daemon = await Daemon.start({ mirrorDirectory, statusDirectory, log, args: ['--log-level', 'debug', ...args] });
+    return this.#daemon;
+  }
+
+  /** SIGTERM; returns when it has ended. */
+  async stop(): Promise<void> {
+    await this.#daemon?.[Symbol.asyncDispose]();
+    this.#daemon = undefined;
+  }
+
+  /** kill -9; returns when it has ended. */
+  async kill(): Promise<void> {
+    this.#daemon?.signal('SIGKILL');
+    await this.#daemon?.ended();
+    this.#daemon = undefined;
+  }
+
+  async status(): Promise<Status | undefined> {
+    return readStatus(this.statusDirectory, this.name);
+  }
+
+  /** Waits until the status file says so; fails with the status and the end of the log. */
+  async waitFor(condition: (status: Status) => boolean, timeoutMs = WAIT_TIMEOUT_MS): Promise<Status> {
+    let last: Status | undefined;
+    await until(
+      async () => {
+        await this.#daemon?.assertRunning();
+        last = await this.status();
+        return last !== undefined && condition(last);
+      },
+      { timeoutMs, late: async () => this.#late(last) },
+    );
+    assert.ok(last);
+    return last;
+  }
+
+  /** `bunnydb wait`: the file as it is now is done. */
+  async waitReady(): Promise<void> {
+    const result = await this.command('wait', this.name, '--timeout', '120s');
+    if (result.code !== 0) throw await this.#late(await this.status());
+  }
+
+  async #late(status: Status | undefined): Promise<Error> {
+    const log = (await this.#daemon?.logTail()) ?? '';
+    return new Error(`not in time; status ${JSON.stringify(status, undefined, 1)}\nlog:\n${log}`);
+  }
+
+  /** Runs a command on this mirror's directory. */
+  async command(verb: string, ...args: string[]): Promise<CommandResult> {
+    const status = verb === 'status' || verb === 'wait' ? ['--status-dir', this.statusDirectory] : [];
+    return runCommand([verb, '--dir', this.mirrorDirectory, ...status, ...args]);
+  }
+
+  async atSource(sql: string): Promise<Row[]> {
+    return this.source.cluster.query(this.source.database, sql);
+  }
+
+  async atDestination(sql: string): Promise<Row[]> {
+    return this.destination.cluster.query(this.destination.database, sql);
+  }
+
+  /** Waits until everything that is committed at the source now is applied. */
+  async caughtUp(): Promise<void> {
+    // A transaction of its own: after it the stream confirms at once.
+    const [row] = await this.atSource("select pg_logical_emit_message(true, 'test', '') as lsn");
+    const slot = `bunny_${this.name}`;
+    await until(
+      async () => {
+        await this.#daemon?.assertRunning();
+        const [found] = await this.atSource(
+          `select confirmed_flush_lsn >= '${row?.['lsn']}' as reached from pg_replication_slots where slot_name = '${slot}'`,
+        );
+        return found?.['reached'] === 't';
+      },
+      { timeoutMs: WAIT_TIMEOUT_MS, late: async () => this.#late(await this.status()) },
+    );
+  }
+
+  async assertSame(tables: readonly string[]): Promise<void> {
+    await assertSameRows(this.source, this.destination, tables);
+  }
+
+  /** After a plan was executed, planning again finds nothing. */
+  async assertNothingToDo(): Promise<void> {
+    const { code, stdout, stderr } = await this.command('plan', this.name, '--detailed-exitcode');
+    assert.equal(code, 0, stdout + stderr);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.source.cluster.dropDatabase(this.source.database);
+    await this.destination.cluster.dropDatabase(this.destination.database);
+    await rm(this.#root, { recursive: true, force: true });
+    this.#dismissGuard();
+  }
+}
+
+function endpoint({ cluster, database }: Place): object {
+  return cluster.connection(database);
+}
