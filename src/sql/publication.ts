@@ -31,9 +31,9 @@ export function dropPublicationSql(name: string): string {
   return `drop publication if exists ${quoteIdent(name)}`;
 }
 
-/** Waits until nobody writes the table and keeps writers out until the transaction ends. */
+/** Waits until nobody writes the table or its partitions, and keeps writers out until the transaction ends. */
 export function lockOutWritersSql(table: TableName): string {
-  return `lock table only ${quoteTable(table)} in share row exclusive mode`;
+  return `lock table ${quoteTable(table)} in share row exclusive mode`;
 }
 
 function onlyTables(tables: readonly TableName[]): string {

@@ -246,7 +246,7 @@ test('publications', () => {
     'alter publication "p" drop table only "o""dd"."T", only "public"."b"',
   );
   assert.equal(dropPublicationSql('p'), 'drop publication if exists "p"');
-  assert.equal(lockOutWritersSql(ODD), 'lock table only "o""dd"."T" in share row exclusive mode');
+  assert.equal(lockOutWritersSql(ODD), 'lock table "o""dd"."T" in share row exclusive mode');
 });
 
 test('one query asks all tables for a row', () => {

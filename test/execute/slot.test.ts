@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MirrorError } from '../../src/core/errors.ts';
+import { parseLsn } from '../../src/core/lsn.ts';
+import { readLedger, recordSlot } from '../../src/postgres/ledger.ts';
+import { openSession } from '../../src/postgres/session.ts';
+import { mirrorTable, type Pair, startPair } from './pair.ts';
+
+const TABLE = 'create table public.t (id int primary key)';
+
+async function withTable(): Promise<Pair> {
+  const pair = await startPair([mirrorTable('public.t')]);
+  await pair.onSource(TABLE);
+  return pair;
+}
+
+test('a slot that has to wait says for whom, and leaves nothing behind', async () => {
+  await using pair = await withTable();
+  await using writer = await openSession(pair.mirror.source, { mirror: 'blocker', role: 'writer' });
+  await writer.query('begin');
+  await writer.query('insert into public.t values (1)');
+  const [row] = await writer.query('select pg_backend_pid() as pid');
+  await assert.rejects(pair.execute(), (error: unknown) => {
+    assert.ok(error instanceof MirrorError);
+    assert.equal(error.code, 'SlotWaiting');
+    assert.match(
+      error.message,
+      new RegExp(
+        `^the slot waits for pid ${row?.['pid']} \\(role postgres, application bunnydb:blocker:writer, idle in transaction, open for \\d+ s\\)$`,
+      ),
+    );
+    return true;
+  });
+  assert.equal((await pair.observe()).slot, undefined);
+  const before = await pair.plan();
+  assert.equal(before.steps[0]?.kind, 'create-slot');
+  await writer.query('commit');
+  await pair.execute();
+  const { slot, ledger } = await pair.observe();
+  assert.equal(ledger.mirror?.slotState, 'created');
+  assert.equal(ledger.mirror?.appliedLsn, slot?.confirmedFlushLsn);
+});
+
+test('a session that has only read keeps no slot waiting', async () => {
+  await using pair = await withTable();
+  await using reader = await openSession(pair.mirror.source, { mirror: 'idle', role: 'observer' });
+  await reader.query('begin transaction isolation level repeatable read');
+  await reader.query('select id from public.t');
+  await pair.execute();
+  assert.equal((await pair.plan()).steps.length, 0);
+});
+
+test('a slot that an interrupted try left is adopted where it stands', async () => {
+  await using pair = await withTable();
+  await pair.execute();
+  const { slot, ledger } = await pair.observe();
+  await pair.onDestination(
+    `update bunnydb.mirrors set slot_state = 'creating', applied_lsn = '0/0'`,
+  );
+  assert.deepEqual((await pair.plan()).steps, [{ kind: 'create-slot', adopt: true }]);
+  await pair.execute();
+  const after = await readLedger(pair.destination, pair.mirror.name);
+  assert.deepEqual(after.mirror, ledger.mirror);
+  assert.equal(after.mirror?.appliedLsn, slot?.confirmedFlushLsn);
+});
+
+test('a lost slot is made again, and every table copied again; a rewound one likewise', async () => {
+  await using stopped = await withTable();
+  await stopped.execute();
+  const drop = `select pg_drop_replication_slot('${stopped.mirror.slot}')`;
+  await stopped.onSource(drop);
+  const refused = await stopped.plan();
+  assert.deepEqual(
+    refused.refusals.map((refusal) => refusal.error.code),
+    ['SlotLost'],
+  );
+  assert.deepEqual(refused.steps, []);
+  const pair = stopped.with({ onSlotLoss: 'Resync' });
+  const kinds = ['reset-slot', 'create-slot', 'copy-table'];
+  assert.deepEqual(
+    (await pair.plan()).steps.map((step) => step.kind),
+    kinds,
+  );
+  await pair.execute();
+  assert.deepEqual((await pair.plan()).steps, []);
+
+  const { ledger } = await pair.observe();
+  const owner = { mirror: pair.mirror.name, epoch: ledger.mirror?.epoch ?? 0n };
+  await recordSlot(pair.destination, owner, parseLsn('0/1'));
+  assert.deepEqual(
+    (await pair.plan()).steps.map((step) => step.kind),
+    kinds,
+  );
+  await pair.execute();
+  assert.deepEqual((await pair.plan()).steps, []);
+  assert.equal((await pair.observe()).ledger.tables[0]?.state.phase, 'Live');
+});
+
+test("somebody else's slot of that name is left alone", async () => {
+  await using pair = await withTable();
+  await pair.onSource(
+    `select pg_create_logical_replication_slot('${pair.mirror.slot}', 'pgoutput')`,
+  );
+  const plan = await pair.plan();
+  assert.deepEqual(plan.steps, []);
+  assert.deepEqual(
+    plan.refusals.map((refusal) => refusal.error.code),
+    ['SlotUnknown'],
+  );
+});
