@@ -7,7 +7,7 @@ import { createConstraint, createIndex } from './constraints.ts';
 import type { ExecuteContext } from './context.ts';
 import { addForeignKey, restoreForeignKey, validateForeignKey } from './foreign-keys.ts';
 import type { Outcome } from './outcome.ts';
-import { alterPublication, createPublication } from './publication.ts';
+import { alterPublication, createPublication, publishTable } from './publication.ts';
 import { createSchema, createSequence, createTable, createType } from './schema.ts';
 import { createSlot, resetSlot } from './slot.ts';
 
@@ -41,6 +41,8 @@ export async function executeProvision(ctx: ExecuteContext, step: ProvisionStep)
       return createPublication(ctx, step);
     case 'alter-publication':
       return alterPublication(ctx, step);
+    case 'publish-table':
+      return publishTable(ctx, step);
     case 'create-slot':
       return createSlot(ctx, step);
     case 'reset-slot':

@@ -2,6 +2,7 @@ import { MirrorError } from '../core/errors.ts';
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import { observePublication } from '../observe/publication.ts';
 import type { Step } from '../plan/plan.ts';
+import type { Session } from '../postgres/session.ts';
 import {
   addToPublicationSql,
   createPublicationSql,
@@ -24,67 +25,75 @@ export async function createPublication(
 ): Promise<Outcome> {
   const { name } = ctx.mirror.publication;
   const present = await observePublication(ctx.source, name);
-  if (present !== undefined)
-    return {
-      ...(await alterPublication(ctx, { kind: 'alter-publication', add: tables, drop: [] })),
-      step: kind,
-    };
-  await ctx.source.query(createPublicationSql(name, tables));
+  if (present === undefined) {
+    await ctx.source.query(createPublicationSql(name, tables));
+    return { step: kind, changed: true, message: `publication ${name}` };
+  }
+  const altered = await alterPublication(ctx, { kind: 'alter-publication', add: tables, drop: [] });
+  return { ...altered, step: kind };
+}
+
+/** Adds and drops what still has to be, and sets what is published. */
+export async function alterPublication(
+  { source, mirror }: ExecuteContext,
+  { kind, add, drop }: StepOf<'alter-publication'>,
+): Promise<Outcome> {
+  const { name } = mirror.publication;
+  const members = await membersOf(source, name);
+  const missing = add.filter((table) => !includesTable(members, table));
+  const surplus = drop.filter((table) => includesTable(members, table));
+  await source.query(setPublicationSql(name));
+  if (surplus.length > 0) await source.query(dropFromPublicationSql(name, surplus));
+  if (missing.length > 0) await source.query(addToPublicationSql(name, missing));
   return { step: kind, changed: true, message: `publication ${name}` };
 }
 
 /**
- * Adds and drops what still has to be. When the slot is there already each table joins in a
- * transaction of its own that keeps its writers out: of a transaction that had written the table
- * before, the rest would not be published, and on servers before May 2025 not even what comes after it (TRAPS 27).
- * Throws LockTimeout, naming the tables that could not join; the others have.
+ * The table joins in a transaction that keeps its writers out: of a transaction that had written it
+ * before, the rest would not be published, and on servers older than May 2025 not even what comes
+ * after it (TRAPS 27). Throws LockTimeout while such a transaction is open.
  */
-export async function alterPublication(
-  ctx: ExecuteContext,
-  { kind, add, drop }: StepOf<'alter-publication'>,
+export async function publishTable(
+  { source, mirror }: ExecuteContext,
+  { kind, table }: StepOf<'publish-table'>,
 ): Promise<Outcome> {
-  const { source, mirror, observed } = ctx;
   const { name } = mirror.publication;
-  const present = await observePublication(source, name);
-  if (present === undefined)
-    throw new MirrorError('TableMissing', `publication ${name} is gone from the source`, {
-      hint: 'It is made again at the next pass.',
+  const changed = !includesTable(await membersOf(source, name), table.source);
+  if (changed)
+    await source.transaction(async () => {
+      await source.query(`set local lock_timeout = ${WRITERS_LOCK_TIMEOUT_MS}`);
+      await lockOutWriters(source, table.source);
+      await source.query(addToPublicationSql(name, [table.source]));
     });
-  const isMember = (table: TableName): boolean =>
-    present.tables.some((member) => sameTable(member, table));
-  const missing = add.filter((table) => !isMember(table));
-  const surplus = drop.filter(isMember);
-  await source.query(setPublicationSql(name));
-  if (surplus.length > 0) await source.query(dropFromPublicationSql(name, surplus));
-  if (observed.slot === undefined && missing.length > 0)
-    await source.query(addToPublicationSql(name, missing));
-  else await addBetweenWriters(ctx, missing);
-  return { step: kind, changed: true, message: `publication ${name}` };
+  return {
+    step: kind,
+    table: table.destination,
+    changed,
+    message: `publication ${name} with ${formatTableName(table.source)}`,
+  };
 }
 
-async function addBetweenWriters(
-  { source, mirror }: ExecuteContext,
-  tables: readonly TableName[],
-): Promise<void> {
-  const busy: string[] = [];
-  let cause: unknown;
-  for (const table of tables) {
-    try {
-      await source.transaction(async () => {
-        await source.query(`set local lock_timeout = ${WRITERS_LOCK_TIMEOUT_MS}`);
-        await source.query(lockOutWritersSql(table));
-        await source.query(addToPublicationSql(mirror.publication.name, [table]));
-      });
-    } catch (error) {
-      if (!(error instanceof MirrorError) || error.code !== 'LockTimeout') throw error;
-      busy.push(formatTableName(table));
-      cause = error;
-    }
-  }
-  if (busy.length > 0)
+async function lockOutWriters(source: Session, table: TableName): Promise<void> {
+  try {
+    await source.query(lockOutWritersSql(table));
+  } catch (error) {
+    if (!(error instanceof MirrorError) || error.code !== 'LockTimeout') throw error;
     throw new MirrorError(
       'LockTimeout',
-      `transactions that write ${busy.join(', ')} are open on the source: not in the publication yet`,
-      { cause },
+      `a transaction that writes ${formatTableName(table)} is open on the source: it cannot join the publication yet`,
+      { cause: error },
     );
+  }
+}
+
+async function membersOf(source: Session, name: string): Promise<readonly TableName[]> {
+  const present = await observePublication(source, name);
+  if (present !== undefined) return present.tables;
+  throw new MirrorError('TableMissing', `publication ${name} is gone from the source`, {
+    hint: 'It is made again at the next pass.',
+  });
+}
+
+function includesTable(members: readonly TableName[], table: TableName): boolean {
+  return members.some((member) => sameTable(member, table));
 }

@@ -78,9 +78,11 @@ export function generationNotices({ table, record }: TableCase): Notice[] {
 }
 
 function decide(tableCase: TableCase, mirror: Mirror): Decision {
-  const { table, record, observed } = tableCase;
+  const { table, record, observed, published } = tableCase;
   if (record === undefined) return decideFirst(tableCase, mirror);
   const { state } = record;
+  // The rows are gone, or some of their changes are: only a copy brings them.
+  const broken = observed.destinationShape === undefined || !published;
   const bumped = needsResync(table.generation, aimOf(record, state));
   const copy = (reason: CopyReason): Decision => ({
     do: 'copy',
@@ -93,14 +95,14 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
     case 'Copying':
       return copy('retry');
     case 'CatchingUp':
-      if (observed.destinationShape === undefined) return copy('retry');
+      if (broken) return copy('retry');
       return bumped ? copy('resync') : { do: 'replay' };
     case 'Live':
-      if (observed.destinationShape === undefined) return copy('retry');
+      if (broken) return copy('retry');
       return bumped ? copy('resync') : { do: 'nothing' };
     case 'Failed':
       if (bumped) return copy('resync');
-      if (state.resume === 'copy' || observed.destinationShape === undefined) return copy('retry');
+      if (state.resume === 'copy' || broken) return copy('retry');
       // Its spool has a hole: only a copy helps, and that is for a human to ask for.
       return state.failure.code === 'SpoolFull'
         ? { do: 'refuse', refusal: refuse(table, 'SpoolFull', state.failure.message) }

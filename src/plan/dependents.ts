@@ -37,7 +37,12 @@ export function planForeignKeys(
       .filter(
         (key) => isSettled(mirror, observed, key.table) && isSettled(mirror, observed, key.owner),
       )
-      .map((key): Step => ({ kind: 'restore-foreign-key', saved: key })),
+      .map((saved): Step => {
+        const table =
+          mirror.tables.find((mirrored) => sameTable(mirrored.destination, saved.owner)) ??
+          mirror.tables.find((mirrored) => sameTable(mirrored.destination, saved.table));
+        return { kind: 'restore-foreign-key', table, saved };
+      }),
     ...cases.filter(isLive).flatMap((tableCase) => planForeignKeysOf(tableCase, cases, saved)),
   ];
 }
@@ -59,7 +64,7 @@ function planForeignKeysOf(
     if (present === undefined)
       return [{ kind: 'add-foreign-key', table, foreignKey: key, references: key.references }];
     return key.validated && !present.validated
-      ? [{ kind: 'validate-foreign-key', owner: table.destination, name: present.name }]
+      ? [{ kind: 'validate-foreign-key', table, owner: table.destination, name: present.name }]
       : [];
   });
 }

@@ -45,6 +45,7 @@ export function describeStep(step: Step): Description {
         '+',
         `table ${formatTableName(step.table.destination)} (${counted(step.source.columns.length - excludedCount(step), 'column')})`,
       );
+    case 'publish-table':
     case 'register-table':
     case 'copy-table':
     case 'replay-table':
@@ -65,6 +66,7 @@ type TableStep = Extract<
   Step,
   {
     kind:
+      | 'publish-table'
       | 'register-table'
       | 'copy-table'
       | 'replay-table'
@@ -80,6 +82,8 @@ type TableStep = Extract<
 
 function describeTableStep(step: TableStep): Description {
   switch (step.kind) {
+    case 'publish-table':
+      return line('~', `publication: add ${formatTableName(step.table.source)}`);
     case 'register-table':
       return line('+', `ledger: ${tableRoute(step)}`);
     case 'copy-table':

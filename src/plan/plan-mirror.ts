@@ -121,7 +121,7 @@ function orderSteps(
     // The slot decodes with the catalog of its time: a publication made after it is not seen (TRAPS 20).
     ...planPublication(
       mirror,
-      observed.publication,
+      observed,
       cases.map((tableCase) => tableCase.table),
     ),
     ...ofKind('reset-slot', 'create-slot'),

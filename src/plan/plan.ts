@@ -27,6 +27,8 @@ export type Step =
       readonly add: readonly TableName[];
       readonly drop: readonly TableName[];
     }
+  /** A table joins the publication of a slot that is there: between two writers of it, or not yet. */
+  | { readonly kind: 'publish-table'; readonly table: MirrorTable }
   /** Makes the slot, or adopts the one an interrupted try left, and records its position. */
   | { readonly kind: 'create-slot'; readonly adopt: boolean }
   /** The slot is gone or ahead and onSlotLoss is Resync: forget it, every table is Pending again. */
@@ -71,8 +73,18 @@ export type Step =
       /** The destination's name of the referenced table. */
       readonly references: TableName;
     }
-  | { readonly kind: 'restore-foreign-key'; readonly saved: SavedForeignKey }
-  | { readonly kind: 'validate-foreign-key'; readonly owner: TableName; readonly name: string }
+  /** `table`: the mirrored one of the two, the owner if both are; undefined when neither is any more. */
+  | {
+      readonly kind: 'restore-foreign-key';
+      readonly table: MirrorTable | undefined;
+      readonly saved: SavedForeignKey;
+    }
+  | {
+      readonly kind: 'validate-foreign-key';
+      readonly table: MirrorTable;
+      readonly owner: TableName;
+      readonly name: string;
+    }
   /** Out of the list: stop streaming it, keep its rows. */
   | { readonly kind: 'retire-table'; readonly record: TableRecord };
 

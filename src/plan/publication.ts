@@ -1,12 +1,10 @@
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { Observed, ObservedPublication } from '../core/observed.ts';
-import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
+import { OPERATIONS, publishes } from './published.ts';
 import { refuse } from './refuse.ts';
 import type { TableCase } from './table-case.ts';
-
-/** What a mirror needs to be told of. */
-const OPERATIONS = ['insert', 'update', 'delete', 'truncate'];
 
 /** Why a publication that is somebody else's will not do; a managed one is made to fit. */
 export function preflightPublication(
@@ -101,27 +99,32 @@ function preflightPartial(
 }
 
 /**
- * The step that makes a managed publication publish `accepted` and nothing that the file does not
- * name. A refused table stays as it is, in or out.
+ * The steps that make a managed publication publish `accepted` and nothing that the file does not
+ * name. A refused table stays as it is, in or out. Where the slot is there a table joins by itself,
+ * for that may have to wait for its writers.
  */
 export function planPublication(
   mirror: Mirror,
-  publication: ObservedPublication | undefined,
+  { publication, slot }: Observed,
   accepted: readonly MirrorTable[],
 ): Step[] {
   if (!mirror.publication.managed || publication?.allTables === true) return [];
   const wanted = accepted.map((table) => table.source);
   if (publication === undefined) return [{ kind: 'create-publication', tables: wanted }];
-  const add = wanted.filter((table) => !publishes(publication, table));
+  const missing = accepted.filter((table) => !publishes(publication, table.source));
+  const add = slot === undefined ? missing.map((table) => table.source) : [];
   const drop = publication.tables.filter(
     (member) => !mirror.tables.some((table) => sameTable(table.source, member)),
   );
   const complete =
     publication.viaPartitionRoot &&
     OPERATIONS.every((operation) => publication.operations.includes(operation));
-  return add.length === 0 && drop.length === 0 && complete
-    ? []
-    : [{ kind: 'alter-publication', add, drop }];
+  return [
+    ...(add.length === 0 && drop.length === 0 && complete
+      ? []
+      : [{ kind: 'alter-publication', add, drop } as const]),
+    ...(slot === undefined ? [] : missing.map((table): Step => ({ kind: 'publish-table', table }))),
+  ];
 }
 
 /** Tables whose changes are sent for nothing. */
@@ -139,8 +142,4 @@ export function publicationNotices(mirror: Mirror, { publication }: Observed): N
           message: `publication ${mirror.publication.name} also publishes ${extra.map(formatTableName).join(', ')}, which the mirror does not name`,
         },
       ];
-}
-
-function publishes(publication: ObservedPublication, table: TableName): boolean {
-  return publication.allTables || publication.tables.some((member) => sameTable(member, table));
 }

@@ -22,7 +22,7 @@ const NOTHING: SlotPlan = { steps: [], refusals: [], forget: false };
  * | creating     | none            | create                                       |
  * | creating     | there           | adopt: an interrupted try of ours left it    |
  * | created      | there, behind   | nothing                                      |
- * | created      | none, lost, ahead | refuse, or by onSlotLoss reset and create  |
+ * | created      | none, lost, ahead, no publication | refuse, or by onSlotLoss reset and create |
  *
  * In each row a slot of another plugin or database is somebody else's.
  */
@@ -40,7 +40,7 @@ export function planSlot(mirror: Mirror, observed: Observed): SlotPlan {
         );
   if (record.slotState === 'creating')
     return { ...NOTHING, steps: [{ kind: 'create-slot', adopt: slot !== undefined }] };
-  const reason = lossOf(record, slot);
+  const reason = lossOf(mirror, observed, record);
   if (reason === undefined) return NOTHING;
   if (mirror.onSlotLoss === 'Stop') return refuseSlot('SlotLost', `slot ${mirror.slot} ${reason}`);
   return {
@@ -67,9 +67,13 @@ function foreignSlot(mirror: Mirror, observed: Observed, slot: ObservedSlot): Sl
   return undefined;
 }
 
-function lossOf(record: MirrorRecord, slot: ObservedSlot | undefined): string | undefined {
+/** Without its publication the slot goes on, and what is written is not published: an error up to 17, silence from 18 on. */
+function lossOf(mirror: Mirror, observed: Observed, record: MirrorRecord): string | undefined {
+  const { slot, publication } = observed;
   if (slot === undefined) return 'is gone';
   if (slot.walStatus === 'lost') return 'lost its WAL (wal_status lost)';
+  if (mirror.publication.managed && publication === undefined)
+    return `lost its publication ${mirror.publication.name}: somebody dropped it`;
   const { confirmedFlushLsn } = slot;
   return confirmedFlushLsn !== undefined && confirmedFlushLsn > record.appliedLsn
     ? `is at ${formatLsn(confirmedFlushLsn)}, ahead of what was applied (${formatLsn(record.appliedLsn)})`

@@ -3,6 +3,7 @@ import type { Observed, ObservedTable, TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { desiredShape } from './desired-shape.ts';
+import { isPublished } from './published.ts';
 
 /** All that is known of one table of the file. */
 export interface TableCase {
@@ -12,6 +13,8 @@ export interface TableCase {
   readonly record: TableRecord | undefined;
   /** What the destination table ought to be; undefined when the source has none. */
   readonly desired: TableShape | undefined;
+  /** Whether its changes come; if not, the rows at the destination miss some by now. */
+  readonly published: boolean;
   /** The ledger knows its source or its destination in another pair: that one is retired first. */
   readonly moved: boolean;
 }
@@ -38,6 +41,7 @@ export function tableCases(mirror: Mirror, observed: Observed, forget: boolean):
       record: record && forget ? { ...record, state: { phase: 'Pending' } } : record,
       desired:
         look.sourceShape === undefined ? undefined : desiredShape(mirror, table, look.sourceShape),
+      published: isPublished(look, observed.publication),
       moved: related.length > (record === undefined ? 0 : 1),
     };
   });

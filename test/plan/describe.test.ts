@@ -37,7 +37,8 @@ test('a plan reads as text: steps, refusals with their hints, notices, and the c
 
     + schema copy
     + table copy.New (2 columns)
-    ~ publication: add public.New; drop public.old
+    ~ publication: drop public.old
+    ~ publication: add public.New
     + ledger: public.New to copy.New
   -/+ rows of public.users: resync by truncate to generation 4, about 1,000 rows, 128 kB with indexes
     + rows of public.New to copy.New: first copy, never analysed, 5.0 GB with indexes
@@ -45,7 +46,7 @@ test('a plan reads as text: steps, refusals with their hints, notices, and the c
       Create the table on the source or remove it from the mirror file.
     ! GenerationReverted: the mirror's resyncGeneration went back from 1 to 0; nothing is copied, and the next resync needs more than 1
 
-Plan: 4 to create, 1 to change, 1 to replace, 1 refused.`,
+Plan: 4 to create, 2 to change, 1 to replace, 1 refused.`,
   );
 });
 

@@ -328,6 +328,7 @@ export function sketch(step: Step): string {
     case 'retire-table':
       return `retire-table ${formatTableName(step.record.source)}`;
     case 'create-table':
+    case 'publish-table':
     case 'register-table':
     case 'replay-table':
     case 'adopt-table':

@@ -78,7 +78,13 @@ runCases([
   },
   {
     name: 'no right to make the publication',
-    world: { source: { canCreate: false }, publication: undefined },
+    world: {
+      source: { canCreate: false },
+      publication: undefined,
+      slot: undefined,
+      mirrorRecord: undefined,
+      ledger: { tables: [] },
+    },
     plan: { refusals: ['PermissionDenied'] },
   },
   {

@@ -210,19 +210,53 @@ runCases([
 
   // The publication.
   {
-    name: 'publication: gone',
+    name: 'publication: gone, and with it what was written since',
     world: { publication: undefined },
-    plan: { steps: ['create-publication [public.users]'] },
+    plan: { refusals: ['SlotLost'] },
+  },
+  {
+    name: 'publication: gone, Resync',
+    mirror: RESYNC,
+    world: { publication: undefined },
+    plan: { steps: ['create-publication [public.users]', ...LOST_STEPS] },
+  },
+  {
+    name: 'publication: interrupted before the slot was made',
+    world: {
+      mirrorRecord: CREATING,
+      slot: undefined,
+      publication: publication([]),
+      tables: { 'public.users': { record: undefined } },
+    },
+    plan: {
+      steps: [
+        'alter-publication +[public.users] -[]',
+        'create-slot',
+        'register-table public.users',
+        'copy-table public.users first truncate 0/0',
+      ],
+    },
   },
   {
     name: 'publication: a table too many and one too few',
     world: { publication: publication(['public.old']) },
-    plan: { steps: ['alter-publication +[public.users] -[public.old]'] },
+    plan: {
+      steps: [
+        'alter-publication +[] -[public.old]',
+        'publish-table public.users',
+        'copy-table public.users retry truncate 0/0',
+      ],
+    },
   },
   {
-    name: 'publication: partitions under their own names, or an operation left out',
+    name: 'publication: partitions under their own names, and no table that has any',
     world: { publication: publication(['public.users'], { viaPartitionRoot: false }) },
     plan: { steps: ['alter-publication +[] -[]'] },
+  },
+  {
+    name: 'publication: an operation left out, and with it changes',
+    world: { publication: publication(['public.users'], { operations: ['insert'] }) },
+    plan: { steps: ['alter-publication +[] -[]', 'copy-table public.users retry truncate 0/0'] },
   },
   {
     name: 'publication: with a row filter',

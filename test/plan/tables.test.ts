@@ -170,7 +170,7 @@ runCases([
     plan: {
       steps: [
         'create-table public.b',
-        'alter-publication +[public.b] -[]',
+        'publish-table public.b',
         'register-table public.b',
         'copy-table public.b first truncate 0/0',
       ],
