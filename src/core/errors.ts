@@ -202,6 +202,9 @@ export class MirrorError extends Error {
   }
 }
 
+/** The messages of these quote the value that was refused: a piece of a row. */
+const QUOTES_VALUES: ReadonlySet<string> = new Set(['22P02', '22P03', '22001', '22003', '22007', '22008']);
+
 /**
  * Turns whatever was thrown into a MirrorError, by SQLSTATE or errno, never by message text.
  * A driver error's `detail` and `where` may hold row data and are left behind in the cause.
@@ -211,7 +214,8 @@ export function classify(thrown: unknown, doing?: string): MirrorError {
   const code = driverCode(thrown);
   const known = code === undefined ? undefined : CODE_BY_DRIVER_CODE.get(code);
   const text = (thrown instanceof Error ? thrown.message || code : String(thrown)) ?? 'unknown error';
-  const message = (doing ? `${doing}: ${text}` : text).replaceAll(/\s+/g, ' ');
+  const shown = code !== undefined && QUOTES_VALUES.has(code) ? text.replace(/".*"/s, '"…"') : text;
+  const message = (doing ? `${doing}: ${shown}` : shown).replaceAll(/\s+/g, ' ');
   return new MirrorError(known ?? 'Unexpected', message, { cause: thrown });
 }
 
