@@ -1,0 +1,58 @@
+/** The anchor of the stream: PostgreSQL's own logical replication, with its defaults. */
+import { quoteLiteral } from '../../src/sql/quote.ts';
+import { type BenchContext, reached } from './servers.ts';
+
+let subscriptionsMade = 0;
+
+export class Subscription implements AsyncDisposable {
+  /** The destination's database, made for this subscription. */
+  readonly database: string;
+  readonly #context: BenchContext;
+  readonly #sourceDatabase: string;
+  readonly #name = `anchor_${++subscriptionsMade}`;
+
+  private constructor(context: BenchContext, sourceDatabase: string, database: string) {
+    this.#context = context;
+    this.#sourceDatabase = sourceDatabase;
+    this.database = database;
+  }
+
+  /** `create` makes the tables, empty and with their keys. Returns when they are copied and follow the source. */
+  static async create(
+    context: BenchContext,
+    sourceDatabase: string,
+    tables: { readonly names: readonly string[]; readonly create: string },
+  ): Promise<Subscription> {
+    const { source, destination } = context;
+    const database = await destination.createDatabase();
+    const subscription = new Subscription(context, sourceDatabase, database);
+    const name = subscription.#name;
+    await destination.query(database, tables.create);
+    await source.query(
+      sourceDatabase,
+      `create publication ${name} for table ${tables.names.join(', ')}`,
+    );
+    await destination.query(
+      database,
+      `create subscription ${name} connection ${quoteLiteral(subscription.#connection())} publication ${name}`,
+    );
+    await reached(context, 'a subscription that follows', async () => {
+      const waiting = `select 1 as found from pg_subscription_rel where srsubstate <> 'r'`;
+      return (await destination.query(database, waiting)).length === 0;
+    });
+    return subscription;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { source, destination } = this.#context;
+    // Drops its slot at the source too.
+    await destination.query(this.database, `drop subscription ${this.#name}`);
+    await source.query(this.#sourceDatabase, `drop publication ${this.#name}`);
+    await destination.dropDatabase(this.database);
+  }
+
+  #connection(): string {
+    const { host, port, user, password } = this.#context.source;
+    return `host=${host} port=${port} user=${user} password=${password} dbname=${this.#sourceDatabase} sslmode=disable`;
+  }
+}
