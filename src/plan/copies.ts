@@ -81,28 +81,30 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
   const { table, record, observed, published } = tableCase;
   if (record === undefined) return decideFirst(tableCase, mirror);
   const { state } = record;
-  // The rows are gone, or some of their changes are: only a copy brings them.
-  const broken = observed.destinationShape === undefined || !published;
+  const isGone = observed.destinationShape === undefined;
   const bumped = needsResync(table.generation, aimOf(record, state));
   const copy = (reason: CopyReason): Decision => ({
     do: 'copy',
     reason,
     strategy: strategyOf(tableCase, record),
   });
+  // Published again on the quiet it would go on as if nothing had been missed; a bump is kept until it is done.
+  if (state.phase !== 'Pending' && !published && !bumped)
+    return { do: 'refuse', refusal: unpublishedRefusal(tableCase, mirror) };
   switch (state.phase) {
     case 'Pending':
       return record.observed === undefined ? decideFirst(tableCase, mirror) : copy('resync');
     case 'Copying':
       return copy('retry');
     case 'CatchingUp':
-      if (broken) return copy('retry');
+      if (isGone) return copy('retry');
       return bumped ? copy('resync') : { do: 'replay' };
     case 'Live':
-      if (broken) return copy('retry');
+      if (isGone) return copy('retry');
       return bumped ? copy('resync') : { do: 'nothing' };
     case 'Failed':
       if (bumped) return copy('resync');
-      if (state.resume === 'copy' || broken) return copy('retry');
+      if (state.resume === 'copy' || isGone) return copy('retry');
       // Its spool has a hole: only a copy helps, and that is for a human to ask for.
       return state.failure.code === 'SpoolFull'
         ? { do: 'refuse', refusal: refuse(table, 'SpoolFull', state.failure.message) }
@@ -139,6 +141,16 @@ function strategyOf({ table, observed }: TableCase, record: TableRecord): Resync
   return record.observed === undefined || observed.destinationShape === undefined
     ? 'truncate'
     : table.resyncStrategy;
+}
+
+function unpublishedRefusal({ table }: TableCase, mirror: Mirror): Refusal {
+  const source = formatTableName(table.source);
+  return refuse(
+    table,
+    'SlotLost',
+    `${source} was taken out of publication ${mirror.publication.name}: what was written to it since did not come`,
+    'Bump its resyncGeneration: it is published and copied again.',
+  );
 }
 
 function swapRefusal({ table }: TableCase): Refusal {

@@ -59,15 +59,16 @@ interface Verdict {
 
 function judge(tableCase: TableCase, mirror: Mirror, observed: Observed): Verdict {
   const copy = planCopy(tableCase, mirror);
+  const unfit = [
+    ...preflightTable(tableCase, mirror, observed),
+    ...preflightPublished(tableCase, mirror, observed.publication),
+    ...driftRefusals(tableCase),
+  ];
   return {
     tableCase,
     copy: copy.steps,
-    refusals: [
-      ...preflightTable(tableCase, mirror, observed),
-      ...preflightPublished(tableCase, mirror, observed.publication),
-      ...driftRefusals(tableCase),
-      ...copy.refusals,
-    ],
+    // What a copy would be refused for is beside the point while there can be none.
+    refusals: unfit.length > 0 ? unfit : copy.refusals,
     notices: [...generationNotices(tableCase), ...driftNotices(tableCase)],
   };
 }
@@ -118,13 +119,15 @@ function orderSteps(
       : []),
     ...ofKind('register-mirror'),
     ...planProvision(cases, observed.destinationSchemas),
+    // First what is lost is written down: a publication that is mended before that would hide the gap.
+    ...ofKind('reset-slot'),
     // The slot decodes with the catalog of its time: a publication made after it is not seen (TRAPS 20).
     ...planPublication(
       mirror,
       observed,
       cases.map((tableCase) => tableCase.table),
     ),
-    ...ofKind('reset-slot', 'create-slot'),
+    ...ofKind('create-slot'),
     ...cases
       .filter((tableCase) => tableCase.record === undefined)
       .map(({ table }): Step => ({ kind: 'register-table', table })),

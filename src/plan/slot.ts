@@ -2,6 +2,7 @@ import type { Mirror } from '../core/mirror.ts';
 import type { MirrorRecord, Observed, ObservedSlot } from '../core/observed.ts';
 import { formatLsn } from '../core/lsn.ts';
 import type { Refusal, Step } from './plan.ts';
+import { publicationLoss } from './published.ts';
 import { refuse } from './refuse.ts';
 
 /** What is to be done about the slot. */
@@ -69,11 +70,11 @@ function foreignSlot(mirror: Mirror, observed: Observed, slot: ObservedSlot): Sl
 
 /** Without its publication the slot goes on, and what is written is not published: an error up to 17, silence from 18 on. */
 function lossOf(mirror: Mirror, observed: Observed, record: MirrorRecord): string | undefined {
-  const { slot, publication } = observed;
+  const { slot } = observed;
   if (slot === undefined) return 'is gone';
   if (slot.walStatus === 'lost') return 'lost its WAL (wal_status lost)';
-  if (mirror.publication.managed && publication === undefined)
-    return `lost its publication ${mirror.publication.name}: somebody dropped it`;
+  const unpublished = publicationLoss(mirror, observed);
+  if (unpublished !== undefined) return unpublished;
   const { confirmedFlushLsn } = slot;
   return confirmedFlushLsn !== undefined && confirmedFlushLsn > record.appliedLsn
     ? `is at ${formatLsn(confirmedFlushLsn)}, ahead of what was applied (${formatLsn(record.appliedLsn)})`

@@ -1,9 +1,9 @@
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { Observed, ObservedTable, TableShape } from '../core/observed.ts';
-import { formatTableName, sameTable } from '../core/table-name.ts';
+import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { desiredShape } from './desired-shape.ts';
-import { isPublished } from './published.ts';
+import { publishes } from './published.ts';
 
 /** All that is known of one table of the file. */
 export interface TableCase {
@@ -13,7 +13,7 @@ export interface TableCase {
   readonly record: TableRecord | undefined;
   /** What the destination table ought to be; undefined when the source has none. */
   readonly desired: TableShape | undefined;
-  /** Whether its changes come; if not, the rows at the destination miss some by now. */
+  /** False when it is not in our publication though that is there: its changes do not come. */
   readonly published: boolean;
   /** The ledger knows its source or its destination in another pair: that one is retired first. */
   readonly moved: boolean;
@@ -41,10 +41,15 @@ export function tableCases(mirror: Mirror, observed: Observed, forget: boolean):
       record: record && forget ? { ...record, state: { phase: 'Pending' } } : record,
       desired:
         look.sourceShape === undefined ? undefined : desiredShape(mirror, table, look.sourceShape),
-      published: isPublished(look, observed.publication),
+      published: isMember(mirror, observed, source),
       moved: related.length > (record === undefined ? 0 : 1),
     };
   });
+}
+
+/** A publication that is gone altogether is the mirror's matter, one of somebody else's the preflight's. */
+function isMember(mirror: Mirror, { publication }: Observed, source: TableName): boolean {
+  return !mirror.publication.managed || publication === undefined || publishes(publication, source);
 }
 
 /** True for the ledger's row of that table. */

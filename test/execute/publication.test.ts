@@ -43,8 +43,8 @@ test('what was changed by hand is put right', async () => {
   await pair.execute();
   const { name } = pair.mirror.publication;
   await pair.onSource(`
-    alter publication ${name} set (publish = 'insert', publish_via_partition_root = false);
-    alter publication ${name} set table public.x;
+    alter publication ${name} set (publish_via_partition_root = false);
+    alter publication ${name} add table public.x;
   `);
   await pair.execute();
   const { publication } = await pair.observe();
@@ -55,6 +55,8 @@ test('what was changed by hand is put right', async () => {
     operations: ['insert', 'update', 'delete', 'truncate'],
     partial: [],
   });
+  assert.deepEqual((await pair.plan()).steps, []);
+
   await pair.onSource(`drop publication ${name}`);
   assert.deepEqual(
     (await pair.plan()).refusals.map((refusal) => refusal.error.code),

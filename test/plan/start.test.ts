@@ -218,7 +218,14 @@ runCases([
     name: 'publication: gone, Resync',
     mirror: RESYNC,
     world: { publication: undefined },
-    plan: { steps: ['create-publication [public.users]', ...LOST_STEPS] },
+    plan: {
+      steps: [
+        'reset-slot',
+        'create-publication [public.users]',
+        'create-slot',
+        'copy-table public.users resync truncate 0/0',
+      ],
+    },
   },
   {
     name: 'publication: interrupted before the slot was made',
@@ -238,14 +245,21 @@ runCases([
     },
   },
   {
-    name: 'publication: a table too many and one too few',
-    world: { publication: publication(['public.old']) },
+    name: 'publication: a table too many',
+    world: { publication: publication(['public.users', 'public.old']) },
+    plan: { steps: ['alter-publication +[] -[public.old]'] },
+  },
+  {
+    name: 'publication: a table taken out by hand: published again it would hide the gap',
+    world: { publication: publication([]) },
+    plan: { refusals: ['SlotLost public.users'] },
+  },
+  {
+    name: 'publication: a table taken out by hand, bumped',
+    mirror: mirror([table('public.users', { generation: { table: 1, mirror: 0 } })]),
+    world: { publication: publication([]) },
     plan: {
-      steps: [
-        'alter-publication +[] -[public.old]',
-        'publish-table public.users',
-        'copy-table public.users retry truncate 0/0',
-      ],
+      steps: ['publish-table public.users', 'copy-table public.users resync truncate 1/0'],
     },
   },
   {
@@ -256,7 +270,28 @@ runCases([
   {
     name: 'publication: an operation left out, and with it changes',
     world: { publication: publication(['public.users'], { operations: ['insert'] }) },
-    plan: { steps: ['alter-publication +[] -[]', 'copy-table public.users retry truncate 0/0'] },
+    plan: { refusals: ['SlotLost'] },
+  },
+  {
+    name: 'publication: an operation left out, Resync',
+    mirror: RESYNC,
+    world: { publication: publication(['public.users'], { operations: ['insert'] }) },
+    plan: {
+      steps: [
+        'reset-slot',
+        'alter-publication +[] -[]',
+        'create-slot',
+        'copy-table public.users resync truncate 0/0',
+      ],
+    },
+  },
+  {
+    name: 'publication: partitions under their own names, and a table that has some',
+    world: {
+      publication: publication(['public.users'], { viaPartitionRoot: false }),
+      tables: { 'public.users': { sourceShape: shape('public.users', { kind: 'partitioned' }) } },
+    },
+    plan: { refusals: ['SlotLost'] },
   },
   {
     name: 'publication: with a row filter',
