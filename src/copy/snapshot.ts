@@ -5,6 +5,7 @@ import { openSession, type Session } from '../postgres/session.ts';
 import { EXPORT_SNAPSHOT, SELECT_HEAP } from '../sql/copy.ts';
 import { quoteLiteral, quoteTable } from '../sql/quote.ts';
 import type { TableName } from '../core/table-name.ts';
+import type { CopySnapshot } from '../core/table-state.ts';
 
 const BEGIN_SNAPSHOT = 'begin transaction isolation level repeatable read, read only';
 
@@ -12,15 +13,15 @@ const BEGIN_SNAPSHOT = 'begin transaction isolation level repeatable read, read 
 export class SourceSnapshot implements AsyncDisposable {
   readonly session: Session;
   readonly id: string;
-  /** pg_current_snapshot() as text, of the same transaction. */
-  readonly visible: string;
+  /** What it sees, to tell the stream's transactions apart. */
+  readonly seen: CopySnapshot;
   readonly #mirror: Mirror;
 
-  private constructor(mirror: Mirror, session: Session, exported: { id: string; visible: string }) {
+  private constructor(mirror: Mirror, session: Session, exported: { id: string } & CopySnapshot) {
     this.#mirror = mirror;
     this.session = session;
     this.id = exported.id;
-    this.visible = exported.visible;
+    this.seen = { visible: exported.visible, lsn: exported.lsn };
   }
 
   /** Waits for nobody: a plain repeatable-read snapshot, not a slot's. */
@@ -29,7 +30,8 @@ export class SourceSnapshot implements AsyncDisposable {
     try {
       await session.query(BEGIN_SNAPSHOT);
       const [row] = await session.query(EXPORT_SNAPSHOT);
-      return new SourceSnapshot(mirror, session, { id: row?.['id'] ?? '', visible: row?.['visible'] ?? '' });
+      const exported = { id: row?.['id'] ?? '', visible: row?.['visible'] ?? '', lsn: row?.['lsn'] ?? '' };
+      return new SourceSnapshot(mirror, session, exported);
     } catch (error) {
       await session.close();
       throw error;

@@ -17,6 +17,18 @@ export interface CopyRun {
   readonly startedAt: string;
 }
 
+/** The source snapshot that a copy was made from, and where the stream stands to it. */
+export interface CopySnapshot {
+  /** pg_current_snapshot() as text: spooled transactions that it sees are in the copy already. */
+  readonly visible: string;
+  /**
+   * An LSN behind the commit record of everything that the snapshot sees. A stream that lags may
+   * bring such a transaction after the spool was replayed: until it is past this point the table
+   * must not go Live, or the transaction would be applied on top of the copy that holds it.
+   */
+  readonly lsn: string;
+}
+
 export interface TableFailure {
   readonly code: ErrorCode;
   readonly message: string;
@@ -32,10 +44,10 @@ export type TableState =
   /** Rows are on the way. Its changes go to the spool (under swap also to the live table). */
   | { readonly phase: 'Copying'; readonly run: CopyRun }
   /**
-   * Rows are there. The spool is replayed; its transactions that are visible in `snapshot`
-   * (pg_current_snapshot text) are in the copy already. No snapshot: the spool of a table that failed while Live.
+   * Rows are there. The spool is replayed, but for what the copy's snapshot sees.
+   * No snapshot: the spool of a table that failed while Live.
    */
-  | { readonly phase: 'CatchingUp'; readonly run: CopyRun | undefined; readonly snapshot: string | undefined }
+  | { readonly phase: 'CatchingUp'; readonly run: CopyRun | undefined; readonly snapshot: CopySnapshot | undefined }
   /** Every change is applied as it comes. */
   | { readonly phase: 'Live' }
   /** Applying failed. Its changes go to the spool, up to a limit; tried again from `resume`. */
@@ -45,7 +57,7 @@ export type TableState =
       /** `copy`: from an empty target; `replay`: the spool goes on where it stopped. */
       readonly resume: 'copy' | 'replay';
       readonly run: CopyRun | undefined;
-      readonly snapshot: string | undefined;
+      readonly snapshot: CopySnapshot | undefined;
     };
 
 export type TablePhase = TableState['phase'];
@@ -65,7 +77,7 @@ export type TableEvent =
   /** The copy runner, at a commit boundary of the stream: from here on changes are spooled. */
   | { readonly type: 'copyStarted'; readonly run: CopyRun }
   /** The copy runner, when all rows are committed. */
-  | { readonly type: 'rowsCopied'; readonly snapshot: string }
+  | { readonly type: 'rowsCopied'; readonly snapshot: CopySnapshot }
   /** The copy runner, at a commit boundary, in the transaction that replayed the rest. */
   | { readonly type: 'handedOver' }
   /** The stream could not apply to a live table, or a copy or replay ended in an error. */

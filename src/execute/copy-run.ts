@@ -8,15 +8,16 @@ import { SourceSnapshot } from '../copy/snapshot.ts';
 import type { Clock } from '../core/clock.ts';
 import { MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { parseLsn, type Lsn } from '../core/lsn.ts';
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { TableShape } from '../core/observed.ts';
 import { formatTableName } from '../core/table-name.ts';
-import { nextTableState, type CopyRun, type TableEvent, type TableRecord } from '../core/table-state.ts';
+import { nextTableState, type CopyRun, type CopySnapshot, type TableEvent, type TableRecord } from '../core/table-state.ts';
 import { createSpool, dropSpool, fenceTable, writeTableState, type Owner } from '../postgres/ledger.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import { copyFormat, copiedColumns } from '../copy/columns.ts';
-import { SELECT_WAITING_FOR_STANDBY } from '../sql/copy.ts';
+import { EMIT_MARK, SELECT_WAITING_FOR_STANDBY } from '../sql/copy.ts';
 import { quoteTable } from '../sql/quote.ts';
 import type { Follower } from '../stream/follow.ts';
 import { replayBatch, type ReplayOptions } from '../stream/replay.ts';
@@ -46,6 +47,7 @@ export interface CopyRunOptions {
 /** How long a snapshot is retried that does not see what was applied already. */
 const SNAPSHOT_RETRY_MS = 100;
 const SNAPSHOT_TRIES = 600;
+const PASS_POLL_MS = 20;
 /** Little enough to be replayed while the stream waits: a blink. Both below one replay batch. */
 const HANDOVER_MAX_BYTES = 256 * 1024;
 const HANDOVER_MAX_TRANSACTIONS = 500;
@@ -58,14 +60,14 @@ export async function runCopy(options: CopyRunOptions, run: CopyRun): Promise<Ta
   await using writer = await openReplica(options, 'writer');
   await emptyTable(writer, options.owner, record);
   options.onStep('Copying');
-  const visible = await copyRows(options, record);
+  const snapshot = await copyRows(options, record);
   options.onStep('Indexing');
   await buildKeys({ mirror, destination: writer, log }, table, options.source);
   if (mirror.replicateIndexes) await buildIndexes({ mirror, destination: writer, log }, table, options.source);
   // Fresh statistics, or the replay's first plans would scan the table for each change.
   await writer.query(`analyze ${quoteTable(table.destination)}`);
   options.signal.throwIfAborted();
-  const caughtUp = await moveTo(options, record, { type: 'rowsCopied', snapshot: visible });
+  const caughtUp = await moveTo(options, record, { type: 'rowsCopied', snapshot });
   return catchUp(options, caughtUp);
 }
 
@@ -97,7 +99,7 @@ async function moveTo(options: CopyRunOptions, record: TableRecord, event: Table
 }
 
 /** Returns what the copy's snapshot sees. */
-async function copyRows(options: CopyRunOptions, record: TableRecord): Promise<string> {
+async function copyRows(options: CopyRunOptions, record: TableRecord): Promise<CopySnapshot> {
   const { mirror, table, source } = options;
   await using snapshot = await takeSnapshot(options);
   await using catalog = await openSession(mirror.source, { mirror: mirror.name, role: 'observer', readOnly: true });
@@ -118,7 +120,7 @@ async function copyRows(options: CopyRunOptions, record: TableRecord): Promise<s
     signal: options.signal,
   });
   options.log.info({ rows }, 'rows copied');
-  return snapshot.visible;
+  return snapshot.seen;
 }
 
 /**
@@ -130,7 +132,7 @@ async function takeSnapshot(options: CopyRunOptions): Promise<SourceSnapshot> {
     options.signal.throwIfAborted();
     const snapshot = await SourceSnapshot.take(options.mirror);
     const [waiting] = await snapshot.session.query(SELECT_WAITING_FOR_STANDBY);
-    const isComplete = !options.follower.hasAppliedUnseenBy(parseVisibility(snapshot.visible));
+    const isComplete = !options.follower.hasAppliedUnseenBy(parseVisibility(snapshot.seen.visible));
     if (isComplete && waiting?.['count'] === '0') return snapshot;
     await snapshot.session.close();
     await options.clock.sleep(SNAPSHOT_RETRY_MS, options.signal);
@@ -144,9 +146,13 @@ async function takeSnapshot(options: CopyRunOptions): Promise<SourceSnapshot> {
 async function catchUp(options: CopyRunOptions, record: TableRecord): Promise<TableRecord> {
   if (record.state.phase !== 'CatchingUp') throw new Error(`cannot catch up from ${record.state.phase}`);
   const { snapshot } = record.state;
-  const visibility = snapshot === undefined ? undefined : parseVisibility(snapshot);
+  const visibility = snapshot === undefined ? undefined : parseVisibility(snapshot.visible);
   options.onStep('CatchingUp');
   await replayUntilShort(options, record, visibility);
+  if (snapshot !== undefined) {
+    await waitUntilPassed(options, parseLsn(snapshot.lsn));
+    await replayUntilShort(options, record, visibility);
+  }
   options.onStep('HandingOver');
   return handOver(options, record, visibility);
 }
@@ -160,8 +166,24 @@ async function replayUntilShort(
   const replay = await replayOptions(options, session, record, visibility);
   for (;;) {
     options.signal.throwIfAborted();
-    const { rows, bytes } = await session.transaction(async () => replayBatch(session, options.owner, replay));
+    const { rows, bytes, missingRows } = await session.transaction(async () => replayBatch(session, options.owner, replay));
+    options.log.debug({ rows, bytes, missingRows }, 'spool replayed');
     if (rows < HANDOVER_MAX_TRANSACTIONS && bytes < HANDOVER_MAX_BYTES) return;
+  }
+}
+
+/**
+ * Waits until the stream is past everything that the copy's snapshot sees. A quiet source gives it
+ * nothing to pass by: a mark in the WAL does.
+ */
+async function waitUntilPassed({ mirror, follower, clock, signal }: CopyRunOptions, lsn: Lsn): Promise<void> {
+  if (follower.progress().appliedLsn >= lsn) return;
+  await using source = await openSession(mirror.source, { mirror: mirror.name, role: 'observer' });
+  await source.query(EMIT_MARK);
+  while (follower.progress().appliedLsn < lsn) {
+    signal.throwIfAborted();
+    follower.throwIfEnded();
+    await clock.sleep(PASS_POLL_MS, signal);
   }
 }
 

@@ -25,10 +25,10 @@ export interface Sessions {
 
 /** Everything that planMirror needs to know. Throws LedgerTooNew and what a session throws. */
 export async function observe(mirror: Mirror, sessions: Sessions): Promise<Observed> {
-  const [source, destination] = await Promise.all([
-    observeSource(mirror, sessions.source),
-    observeDestination(mirror, sessions.destination),
-  ]);
+  // The source first: what its slot has confirmed was in the ledger before it, so a slot that is seen
+  // ahead of a ledger read later is ahead for good, and not only because time went by in between.
+  const source = await observeSource(mirror, sessions.source);
+  const destination = await observeDestination(mirror, sessions.destination);
   const columnTypes = ({ source: name, excludeColumns }: MirrorTable): number[] =>
     (source.shapes.get(formatTableName(name))?.columns ?? [])
       .filter((column) => !excludeColumns.includes(column.name))

@@ -47,8 +47,19 @@ select c.relfilenode, pg_catalog.pg_relation_size(c.oid) as heap_bytes, c.reltup
 from pg_catalog.pg_class as c
 where c.oid = pg_catalog.to_regclass($1)`;
 
+/**
+ * The snapshot is taken before the functions run, so the insert position is behind everything it sees,
+ * flushed or not.
+ */
 export const EXPORT_SNAPSHOT = /* sql */ `
-select pg_catalog.pg_export_snapshot() as id, pg_catalog.pg_current_snapshot() as visible`;
+select pg_catalog.pg_export_snapshot() as id, pg_catalog.pg_current_snapshot() as visible,
+  pg_catalog.pg_current_wal_insert_lsn() as lsn`;
+
+/**
+ * A transaction of its own in the WAL, so that the stream has a commit to reach on a quiet source.
+ * Transactional: another would not move the slot (TRAPS 18).
+ */
+export const EMIT_MARK = /* sql */ `select pg_catalog.pg_logical_emit_message(true, 'bunnydb', '') as lsn`;
 
 /** Transactions that have written their commit record and wait for a standby: in the WAL, in no snapshot yet. */
 export const SELECT_WAITING_FOR_STANDBY = /* sql */ `

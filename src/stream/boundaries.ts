@@ -32,8 +32,12 @@ export class Boundaries {
     return this.#requests.length > 0;
   }
 
-  async request<T>(work: BoundaryWork<T>): Promise<T> {
+  throwIfClosed(): void {
     if (this.#closedBy) throw this.#closedBy;
+  }
+
+  async request<T>(work: BoundaryWork<T>): Promise<T> {
+    this.throwIfClosed();
     return new Promise<T>((resolve, reject) => {
       this.#requests.push({ work, resolve: resolve as (result: unknown) => void, reject });
       this.#onRequest();

@@ -155,6 +155,7 @@ function decodeTuple(bytes: Buffer, start: number): { tuple: Tuple; end: number 
       throw new Error(`pgoutput: unknown cell kind ${kind}`);
     }
   }
+  if (offset > bytes.length) throw new Error('pgoutput: a value ends after its message');
   return { tuple: { bytes, at }, end: offset };
 }
 

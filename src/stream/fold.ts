@@ -151,14 +151,24 @@ function keyText(tuple: Tuple, key: readonly number[]): string | undefined {
   return text;
 }
 
-/** The newer tuple, with what it did not send taken from the older one. */
+/**
+ * The newer tuple, with what it did not send taken from the older one. Only those values are carried
+ * on: a row that changes again and again must not drag all its versions along.
+ */
 function mergeTuples(older: Tuple, newer: Tuple): Tuple {
   if (!newer.at.includes(UNCHANGED_CELL)) return newer;
-  const shift = newer.bytes.length;
-  const at = newer.at.map((value, index) => {
-    const column = index >> 1;
-    if (cellLength(newer, column) !== UNCHANGED_CELL) return value;
-    return index % 2 === 0 ? cellOffset(older, column) + shift : cellLength(older, column);
-  });
-  return { bytes: Buffer.concat([newer.bytes, older.bytes]), at };
+  const at = [...newer.at];
+  const pieces = [newer.bytes];
+  let end = newer.bytes.length;
+  for (let column = 0; 2 * column < at.length; column += 1) {
+    if (cellLength(newer, column) !== UNCHANGED_CELL) continue;
+    const length = cellLength(older, column);
+    at[2 * column] = end;
+    at[2 * column + 1] = length;
+    if (length <= 0) continue;
+    const offset = cellOffset(older, column);
+    pieces.push(older.bytes.subarray(offset, offset + length));
+    end += length;
+  }
+  return { bytes: Buffer.concat(pieces), at };
 }

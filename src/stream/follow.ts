@@ -116,6 +116,11 @@ export class Follower {
     return this.#recent.hasUnseenBy(visibility);
   }
 
+  /** For those who wait for its progress. */
+  throwIfEnded(): void {
+    this.#boundaries.throwIfClosed();
+  }
+
   /** A table as it is routed now. */
   recordOf(source: TableName): TableRecord | undefined {
     return this.#router.get(source)?.record;
@@ -126,8 +131,8 @@ export class Follower {
   }
 
   progress(): FollowProgress {
-    const { oldestWaitingMs, serverLsn, isDrained } = this.#receiver;
-    const behind = isDrained ? 0n : maxLsn(serverLsn, this.#appliedLsn) - this.#appliedLsn;
+    const { oldestWaitingMs, knownLsn, isDrained } = this.#receiver;
+    const behind = isDrained ? 0n : maxLsn(knownLsn, this.#appliedLsn) - this.#appliedLsn;
     const lagMs = oldestWaitingMs === undefined ? 0 : this.#options.clock.now().getTime() - oldestWaitingMs;
     return {
       appliedLsn: this.#appliedLsn,

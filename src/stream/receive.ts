@@ -16,6 +16,7 @@ export class Receiver {
   #stream: ReplicationStream | undefined;
   #broken: unknown;
   #serverLsn = LSN_ZERO;
+  #receivedLsn = LSN_ZERO;
 
   constructor(onEvent: () => void) {
     this.#onEvent = onEvent;
@@ -53,6 +54,11 @@ export class Receiver {
     return this.#serverLsn;
   }
 
+  /** The furthest position known of: what was received, or what the server said when it had no more to send. */
+  get knownLsn(): Lsn {
+    return maxLsn(this.#serverLsn, this.#receivedLsn);
+  }
+
   /** When the oldest transaction that waits was committed at the source. */
   get oldestWaitingMs(): number | undefined {
     return this.inbox.oldest?.commitTimeMs;
@@ -71,6 +77,7 @@ export class Receiver {
     try {
       const part = this.#assembler.accept(decodeMessage(message));
       if (part === undefined) return;
+      this.#receivedLsn = maxLsn(this.#receivedLsn, part.endLsn ?? part.commitLsn);
       this.inbox.push(part);
       this.#onEvent();
     } catch (error) {

@@ -34,7 +34,7 @@ export async function definitions({ cluster, database }: Place, schema = 'public
     database,
     `select 'index ' || indexdef as line from pg_indexes where schemaname = '${schema}'
      union all
-     select contype || ' ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+     select contype::text || ' ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
      from pg_constraint
      where connamespace = '${schema}'::regnamespace and contype in ('p', 'u', 'f', 'c', 'x')
      order by 1`,

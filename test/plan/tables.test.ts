@@ -25,7 +25,7 @@ function inState(state: TableState, more: Partial<TableRecord> = {}): World {
 }
 
 const FIRST = { observed: undefined };
-const CATCHING_UP: TableState = { phase: 'CatchingUp', run: run(), snapshot: '1:1:' };
+const CATCHING_UP: TableState = { phase: 'CatchingUp', run: run(), snapshot: { visible: '1:1:', lsn: '0/1' } };
 const FAILED_REPLAY: TableState = {
   phase: 'Failed',
   failure: FAILURE,
