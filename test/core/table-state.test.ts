@@ -27,8 +27,8 @@ const OLD_RUN = run('old', 'swap');
 const NEW_RUN = run('new');
 const FIRST = failure('first', '2026-01-01T00:00:00.000Z');
 const SECOND = failure('second', '2026-02-02T00:00:00.000Z', 2);
-const SNAPSHOT = '10:20:11,12';
-const OLDER_SNAPSHOT = '1:2:';
+const SNAPSHOT = { visible: '10:20:11,12', lsn: '0/20' };
+const OLDER_SNAPSHOT = { visible: '1:2:', lsn: '0/10' };
 
 const STATES = {
   Pending: { phase: 'Pending' },
