@@ -1,6 +1,6 @@
 /** Small transactions at an even pace, as of pgbench; and how soon each of a sample is seen at the other end. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from 'pg';
+import { Client, type ClientConfig, Pool } from 'pg';
 import type { Cluster } from '../servers/cluster.ts';
 
 const BRANCHES = 50;
@@ -50,23 +50,27 @@ export interface LoadResult {
 
 /** Returns when every sample was seen. */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  await using writers = await Sessions.open(options.source, WRITERS);
-  await using observer = await Sessions.open(options.destination, 1);
-  const watch = new Watch(observer.at(0));
-  const looking = watch.run(options.signal);
+  const writers = new Pool({ ...configOf(options.source), max: WRITERS });
+  const observer = new Client(configOf(options.destination));
+  writers.on('error', ignore);
+  observer.on('error', ignore);
+  const watch = new Watch(observer);
   try {
+    await observer.connect();
+    const looking = watch.run(options.signal);
+    // Waited for below; until then its failure is not unheard.
+    looking.catch(ignore);
     const perSecond = await write(options, writers, watch);
     await options.onWritten();
     return { latenciesMs: await looking, perSecond };
-  } catch (error) {
+  } finally {
     watch.end();
-    await looking.catch(() => undefined);
-    throw error;
+    await Promise.allSettled([writers.end(), observer.end()]);
   }
 }
 
 /** Each transaction has its moment, whatever became of the one before. Returns the transactions per second. */
-async function write(options: LoadOptions, writers: Sessions, watch: Watch): Promise<number> {
+async function write(options: LoadOptions, writers: Pool, watch: Watch): Promise<number> {
   const { perSecond, seconds, warmUpSeconds, signal } = options;
   const first = perSecond * warmUpSeconds;
   const start = performance.now();
@@ -76,15 +80,15 @@ async function write(options: LoadOptions, writers: Sessions, watch: Watch): Pro
     if (waitMs > 0) await delay(waitMs, undefined, { signal });
     if (n === first) await options.onWarm();
     const isSample = n >= first && n % SAMPLE_EVERY === 0;
-    commits.push(commit(writers.at(n), n, isSample ? watch : undefined));
+    commits.push(commit(writers, n, isSample ? watch : undefined));
   }
   await Promise.all(commits);
   watch.end();
   return (commits.length * 1000) / (performance.now() - start);
 }
 
-async function commit(writer: Client, n: number, watch: Watch | undefined): Promise<void> {
-  await writer.query(transactionSql(n));
+async function commit(writers: Pool, n: number, watch: Watch | undefined): Promise<void> {
+  await writers.query(transactionSql(n));
   watch?.add(n, performance.now());
 }
 
@@ -152,43 +156,12 @@ class Watch {
   }
 }
 
-/** Some sessions on one database. */
-class Sessions implements AsyncDisposable {
-  readonly #clients: readonly Client[];
+/** A server that stops ends the queries with an error; without a listener it would end us too. */
+function ignore(): void {
+  return undefined;
+}
 
-  private constructor(clients: readonly Client[]) {
-    this.#clients = clients;
-  }
-
-  static async open(
-    { cluster, database }: LoadOptions['source'],
-    count: number,
-  ): Promise<Sessions> {
-    const { host, port, user, password } = cluster;
-    const sessions = new Sessions(
-      Array.from({ length: count }, () => new Client({ host, port, user, password, database })),
-    );
-    try {
-      for (const client of sessions.#clients) {
-        // A server that stops ends the queries with an error; without a listener it would end us too.
-        client.on('error', () => undefined);
-        await client.connect();
-      }
-      return sessions;
-    } catch (error) {
-      await sessions[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  /** In turn. */
-  at(n: number): Client {
-    const client = this.#clients[n % this.#clients.length];
-    if (client === undefined) throw new Error('no session is open');
-    return client;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#clients.map(async (client) => client.end().catch(() => undefined)));
-  }
+function configOf({ cluster, database }: LoadOptions['source']): ClientConfig {
+  const { host, port, user, password } = cluster;
+  return { host, port, user, password, database };
 }

@@ -1,4 +1,4 @@
-/** The anchor of the stream: PostgreSQL's own logical replication, with its defaults. */
+/** The anchor of the stream: PostgreSQL's own logical replication, with its defaults, but as durable as bunnydb: it waits for the disk. */
 import { quoteLiteral } from '../../src/sql/quote.ts';
 import { type BenchContext, reached } from './servers.ts';
 
@@ -34,7 +34,8 @@ export class Subscription implements AsyncDisposable {
     );
     await destination.query(
       database,
-      `create subscription ${name} connection ${quoteLiteral(subscription.#connection())} publication ${name}`,
+      `create subscription ${name} connection ${quoteLiteral(subscription.#connection())} publication ${name}
+       with (synchronous_commit = on)`,
     );
     await reached(context, 'a subscription that follows', async () => {
       const waiting = `select 1 as found from pg_subscription_rel where srsubstate <> 'r'`;
