@@ -17,7 +17,11 @@ export interface PlanOptions {
 }
 
 /** `bunnydb plan [NAME]`: connects read-only, prints what `run` would do. Changes nothing. Returns the exit code. */
-export async function plan(name: string | undefined, options: PlanOptions, out: Output): Promise<number> {
+export async function plan(
+  name: string | undefined,
+  options: PlanOptions,
+  out: Output,
+): Promise<number> {
   const mirrors = await selectMirrors(options.dir, name, out);
   if (mirrors === undefined) return EXIT.invalidFiles;
   const plans: Plan[] = [];
@@ -31,7 +35,7 @@ export async function plan(name: string | undefined, options: PlanOptions, out: 
       hasFailed = true;
     }
   }
-  out.print(options.output === 'json' ? toJson(plans) : plans.map(describePlan).join('\n'));
+  out.print(options.output === 'json' ? toJson(plans) : plans.map((one) => `${describePlan(one)}\n`).join('\n'));
   if (hasFailed) return EXIT.failed;
   return options.detailedExitcode && !plans.every(isEmptyPlan) ? EXIT.differences : EXIT.done;
 }
@@ -62,7 +66,11 @@ function toJson(plans: readonly Plan[]): string {
         message: error.message,
         hint: error.hint,
       })),
-      notices: one.notices.map(({ table, reason, message }) => ({ table: nameOf(table), reason, message })),
+      notices: one.notices.map(({ table, reason, message }) => ({
+        table: nameOf(table),
+        reason,
+        message,
+      })),
     })),
   };
   return `${JSON.stringify(value, null, 2)}\n`;

@@ -17,7 +17,10 @@ export interface Process {
 }
 
 /** `bunnydb run`. Returns the exit code. */
-export async function run(options: RunOptions, { log, signal, onHangup }: Process): Promise<number> {
+export async function run(
+  options: RunOptions,
+  { log, signal, onHangup }: Process,
+): Promise<number> {
   const supervisor = new Supervisor({ ...options, log, clock: systemClock, signal });
   onHangup(() => supervisor.lookAgain());
   log.info({ dir: options.dir, statusDir: options.statusDir }, 'started');

@@ -19,11 +19,13 @@ export async function selectMirrors(
   }
   const mirrors = snapshot.mirrors.filter((mirror) => name === undefined || mirror.name === name);
   const errors = snapshot.diagnostics.filter(
-    ({ severity, mirror }) => severity === 'error' && (name === undefined || mirror === name || mirror === undefined),
+    ({ severity, mirror }) =>
+      severity === 'error' && (name === undefined || mirror === name || mirror === undefined),
   );
   for (const { file, line, column, message, hint } of errors)
     out.error(`${file}:${line}:${column}: ${message}${hint === undefined ? '' : ` (${hint})`}\n`);
   if (mirrors.length > 0 && (name !== undefined || errors.length === 0)) return mirrors;
-  if (errors.length === 0) out.error(name === undefined ? `no mirror in ${dir}\n` : `no mirror ${name} in ${dir}\n`);
+  if (errors.length === 0)
+    out.error(name === undefined ? `no mirror in ${dir}\n` : `no mirror ${name} in ${dir}\n`);
   return undefined;
 }

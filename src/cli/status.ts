@@ -21,7 +21,11 @@ const WATCH_INTERVAL_MS = 1_000;
 const CLEAR_SCREEN = '\u001B[H\u001B[2J';
 
 /** `bunnydb status [NAME]`: what the daemon wrote last. Returns the exit code; 1 when a mirror has no status yet. */
-export async function status(name: string | undefined, options: StatusOptions, out: Output): Promise<number> {
+export async function status(
+  name: string | undefined,
+  options: StatusOptions,
+  out: Output,
+): Promise<number> {
   for (;;) {
     const mirrors = await selectMirrors(options.dir, name, out);
     if (mirrors === undefined) return EXIT.invalidFiles;
@@ -38,7 +42,9 @@ async function render(
   names: readonly string[],
   { statusDir, output }: StatusOptions,
 ): Promise<{ text: string; isComplete: boolean }> {
-  const found = await Promise.all(names.map(async (name) => ({ name, status: await readStatus(statusDir, name) })));
+  const found = await Promise.all(
+    names.map(async (name) => ({ name, status: await readStatus(statusDir, name) })),
+  );
   const isComplete = found.every((one) => one.status !== undefined);
   const known = found.flatMap((one) => (one.status ? [one.status] : []));
   if (output === 'json') return { text: `${JSON.stringify(known, null, 2)}\n`, isComplete };
@@ -48,7 +54,9 @@ async function render(
     );
     return { text: files.join('---\n'), isComplete };
   }
-  const missing = found.filter((one) => one.status === undefined).map(({ name }) => `${name}: no status yet; is the daemon running?\n`);
+  const missing = found
+    .filter((one) => one.status === undefined)
+    .map(({ name }) => `${name}: no status yet; is the daemon running?\n`);
   return { text: [...known.map(mirrorTable), ...missing].join('\n'), isComplete };
 }
 
@@ -60,7 +68,8 @@ function mirrorTable({ metadata, status: mirror }: Status): string {
     style: { head: [], border: [], compact: true },
     chars: PLAIN,
   });
-  for (const one of mirror.tables) table.push([one.source, one.phase, progress(one), generation(one), message(one)]);
+  for (const one of mirror.tables)
+    table.push([one.source, one.phase, progress(one), generation(one), message(one)]);
   return `${metadata.name}: ${mirror.state}${lag}\n${ready?.reason ?? ''}: ${ready?.message ?? ''}\n${table.toString()}\n`;
 }
 
@@ -80,7 +89,19 @@ function message({ error }: TableStatus): string {
 
 /** Columns by spaces alone: read well, and cut well. */
 const PLAIN = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
-  bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
 };

@@ -21,7 +21,11 @@ const POLL_MS = 200;
  * `bunnydb wait NAME`: returns when the daemon has done what the file on disk now says. Only a status of
  * this very spec counts. Exit codes: done, failed (a human must act), timed out, invalid files.
  */
-export async function wait(name: string | undefined, options: WaitOptions, out: Output): Promise<number> {
+export async function wait(
+  name: string | undefined,
+  options: WaitOptions,
+  out: Output,
+): Promise<number> {
   const deadlineMs = systemClock.monotonicMs() + options.timeoutMs;
   for (;;) {
     const mirrors = await selectMirrors(options.dir, name, out);
@@ -52,11 +56,19 @@ async function verdictOf(mirror: Mirror, options: WaitOptions): Promise<Verdict>
   if (!status) return { state: 'waiting', message: `${mirror.name} has no status yet` };
   if (status.status.observedSpecHash !== mirror.specHash)
     return { state: 'waiting', message: `${mirror.name}: the daemon has not seen this file yet` };
-  const stalled = status.status.conditions.find(({ type, status: value }) => type === 'Stalled' && value === 'True');
+  const stalled = status.status.conditions.find(
+    ({ type, status: value }) => type === 'Stalled' && value === 'True',
+  );
   if (stalled) return { state: 'failed', message: `${mirror.name}: ${stalled.message}` };
-  const isDone = options.for === 'Ready' ? isReady(status) : isResynced(status, options.for.slice('resync='.length));
+  const isDone =
+    options.for === 'Ready'
+      ? isReady(status)
+      : isResynced(status, options.for.slice('resync='.length));
   const ready = status.status.conditions.find(({ type }) => type === 'Ready');
-  return { state: isDone ? 'done' : 'waiting', message: `${mirror.name}: ${ready?.message ?? status.status.state}` };
+  return {
+    state: isDone ? 'done' : 'waiting',
+    message: `${mirror.name}: ${ready?.message ?? status.status.state}`,
+  };
 }
 
 /** The table is live at the generation its file asks for. */

@@ -5,7 +5,9 @@ import type { CopyFormat } from '../sql/copy.ts';
 
 /** Generated columns are computed at the destination; excluded ones never leave the source. */
 export function copiedColumns(source: TableShape, table: MirrorTable): ColumnShape[] {
-  return source.columns.filter(({ name, generated }) => generated === 'no' && !table.excludeColumns.includes(name));
+  return source.columns.filter(
+    ({ name, generated }) => generated === 'no' && !table.excludeColumns.includes(name),
+  );
 }
 
 /**

@@ -62,7 +62,10 @@ export async function copyTable(job: CopyJob): Promise<number> {
   if (failure) throw failure.reason;
   const after = await readHeap(job.catalog, job.source);
   if (after.fingerprint !== before.fingerprint)
-    throw new MirrorError('SnapshotLost', `${formatTableName(job.source)} was rewritten or altered while it was copied`);
+    throw new MirrorError(
+      'SnapshotLost',
+      `${formatTableName(job.source)} was rewritten or altered while it was copied`,
+    );
   return tally.finishedRows;
 }
 
@@ -113,9 +116,14 @@ class Tally {
   readonly #guessedRowBytes: number;
   readonly #onProgress: (progress: CopyProgress) => void;
 
-  constructor(estimatedRows: number, heapBytes: number, onProgress: (progress: CopyProgress) => void) {
+  constructor(
+    estimatedRows: number,
+    heapBytes: number,
+    onProgress: (progress: CopyProgress) => void,
+  ) {
     this.#estimatedRows = estimatedRows;
-    this.#guessedRowBytes = estimatedRows > 0 ? Math.max(heapBytes, BLOCK_BYTES) / estimatedRows : 100;
+    this.#guessedRowBytes =
+      estimatedRows > 0 ? Math.max(heapBytes, BLOCK_BYTES) / estimatedRows : 100;
     this.#onProgress = onProgress;
     this.#report();
   }
@@ -138,7 +146,8 @@ class Tally {
   }
 
   #report(): void {
-    const rowBytes = this.finishedRows > 0 ? this.#finishedBytes / this.finishedRows : this.#guessedRowBytes;
+    const rowBytes =
+      this.finishedRows > 0 ? this.#finishedBytes / this.finishedRows : this.#guessedRowBytes;
     const flyingRows = rowBytes > 0 ? Math.floor(this.#flyingBytes / rowBytes) : 0;
     const estimatedRows = Math.max(this.#estimatedRows, this.finishedRows);
     this.#onProgress({

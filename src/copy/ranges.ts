@@ -21,7 +21,8 @@ const MAX_RANGES = 10_000;
 /** Ranges of about `rowsPerPartition` rows, in page order; always at least one, open-ended. */
 export function cutRanges(heap: HeapSize, rowsPerPartition: number): BlockRange[] {
   const blocks = Math.ceil(heap.heapBytes / BLOCK_BYTES);
-  const rowsPerBlock = heap.estimatedRows > 0 && blocks > 0 ? heap.estimatedRows / blocks : DEFAULT_ROWS_PER_BLOCK;
+  const rowsPerBlock =
+    heap.estimatedRows > 0 && blocks > 0 ? heap.estimatedRows / blocks : DEFAULT_ROWS_PER_BLOCK;
   const wanted = Math.max(1, Math.ceil(rowsPerPartition / rowsPerBlock));
   const step = Math.max(wanted, Math.ceil(blocks / MAX_RANGES));
   const ranges: BlockRange[] = [];

@@ -26,11 +26,19 @@ export class SourceSnapshot implements AsyncDisposable {
 
   /** Waits for nobody: a plain repeatable-read snapshot, not a slot's. */
   static async take(mirror: Mirror): Promise<SourceSnapshot> {
-    const session = await openSession(mirror.source, { mirror: mirror.name, role: 'snapshot', readOnly: true });
+    const session = await openSession(mirror.source, {
+      mirror: mirror.name,
+      role: 'snapshot',
+      readOnly: true,
+    });
     try {
       await session.query(BEGIN_SNAPSHOT);
       const [row] = await session.query(EXPORT_SNAPSHOT);
-      const exported = { id: row?.['id'] ?? '', visible: row?.['visible'] ?? '', lsn: row?.['lsn'] ?? '' };
+      const exported = {
+        id: row?.['id'] ?? '',
+        visible: row?.['visible'] ?? '',
+        lsn: row?.['lsn'] ?? '',
+      };
       return new SourceSnapshot(mirror, session, exported);
     } catch (error) {
       await session.close();
@@ -71,7 +79,11 @@ export interface Heap {
 /** Reads it outside the snapshot: the catalogs as they are now. Throws TableMissing. */
 export async function readHeap(session: Session, table: TableName): Promise<Heap> {
   const [row] = await session.query(SELECT_HEAP, [quoteTable(table)]);
-  if (!row) throw new MirrorError('TableMissing', `source table ${table.schema}.${table.name} does not exist`);
+  if (!row)
+    throw new MirrorError(
+      'TableMissing',
+      `source table ${table.schema}.${table.name} does not exist`,
+    );
   return {
     heapBytes: Number(row['heap_bytes']),
     estimatedRows: Number(row['estimated_rows']),

@@ -20,8 +20,23 @@ export const ERROR_RULES = {
     retry: 'backoff',
     hint: 'Check that the server is up and that host and port in the mirror file are right.',
     when: [
-      'ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EPIPE',
-      '08000', '08001', '08003', '08004', '08006', '57P01', '57P02', '57P03', '57P05',
+      'ECONNREFUSED',
+      'ECONNRESET',
+      'EHOSTUNREACH',
+      'ENETUNREACH',
+      'ENOTFOUND',
+      'EAI_AGAIN',
+      'ETIMEDOUT',
+      'EPIPE',
+      '08000',
+      '08001',
+      '08003',
+      '08004',
+      '08006',
+      '57P01',
+      '57P02',
+      '57P03',
+      '57P05',
     ],
   },
   AuthenticationFailed: {
@@ -175,7 +190,10 @@ export type ErrorCode = keyof typeof ERROR_RULES;
 
 const CODE_BY_DRIVER_CODE = new Map<string, ErrorCode>(
   Object.entries(ERROR_RULES).flatMap(([code, rule]) =>
-    ('when' in rule ? rule.when : []).map((driverCode): [string, ErrorCode] => [driverCode, code as ErrorCode]),
+    ('when' in rule ? rule.when : []).map((driverCode): [string, ErrorCode] => [
+      driverCode,
+      code as ErrorCode,
+    ]),
   ),
 );
 
@@ -203,7 +221,14 @@ export class MirrorError extends Error {
 }
 
 /** The messages of these quote the value that was refused: a piece of a row. */
-const QUOTES_VALUES: ReadonlySet<string> = new Set(['22P02', '22P03', '22001', '22003', '22007', '22008']);
+const QUOTES_VALUES: ReadonlySet<string> = new Set([
+  '22P02',
+  '22P03',
+  '22001',
+  '22003',
+  '22007',
+  '22008',
+]);
 
 /**
  * Turns whatever was thrown into a MirrorError, by SQLSTATE or errno, never by message text.
@@ -213,7 +238,8 @@ export function classify(thrown: unknown, doing?: string): MirrorError {
   if (thrown instanceof MirrorError) return thrown;
   const code = driverCode(thrown);
   const known = code === undefined ? undefined : CODE_BY_DRIVER_CODE.get(code);
-  const text = (thrown instanceof Error ? thrown.message || code : String(thrown)) ?? 'unknown error';
+  const text =
+    (thrown instanceof Error ? thrown.message || code : String(thrown)) ?? 'unknown error';
   const shown = code !== undefined && QUOTES_VALUES.has(code) ? text.replace(/".*"/s, '"…"') : text;
   const message = (doing ? `${doing}: ${shown}` : shown).replaceAll(/\s+/g, ' ');
   return new MirrorError(known ?? 'Unexpected', message, { cause: thrown });

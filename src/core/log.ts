@@ -5,7 +5,14 @@ import pretty from 'pino-pretty';
 export type Log = Logger;
 
 /** The driver's own error fields that may hold row data or credentials. */
-const REDACTED = ['err.detail', 'err.where', 'err.internalQuery', 'err.parameters', 'err.config', '*.password'];
+const REDACTED = [
+  'err.detail',
+  'err.where',
+  'err.internalQuery',
+  'err.parameters',
+  'err.config',
+  '*.password',
+];
 
 /** The daemon's log on stderr: one JSON line each, or pretty on a terminal. */
 export function createLog(level: string, prettyPrint: boolean): Log {

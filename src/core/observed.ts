@@ -23,7 +23,11 @@ export interface ObservedServer {
   readonly database: string;
   readonly encoding: string;
   readonly walLevel: string;
-  readonly role: { readonly name: string; readonly superuser: boolean; readonly replication: boolean };
+  readonly role: {
+    readonly name: string;
+    readonly superuser: boolean;
+    readonly replication: boolean;
+  };
   /** Whether the role may CREATE in the database (schemas; publications on the source). */
   readonly canCreate: boolean;
 }
@@ -102,7 +106,14 @@ export interface ObservedTable {
   readonly types: readonly ObservedType[];
 }
 
-export type RelationKind = 'table' | 'partitioned' | 'view' | 'materialized view' | 'foreign table' | 'sequence' | 'other';
+export type RelationKind =
+  | 'table'
+  | 'partitioned'
+  | 'view'
+  | 'materialized view'
+  | 'foreign table'
+  | 'sequence'
+  | 'other';
 
 /** Everything of a table's definition that a copy has to reproduce. Names unquoted, expressions with search_path empty. */
 export interface TableShape {

@@ -47,7 +47,11 @@ export type TableState =
    * Rows are there. The spool is replayed, but for what the copy's snapshot sees.
    * No snapshot: the spool of a table that failed while Live.
    */
-  | { readonly phase: 'CatchingUp'; readonly run: CopyRun | undefined; readonly snapshot: CopySnapshot | undefined }
+  | {
+      readonly phase: 'CatchingUp';
+      readonly run: CopyRun | undefined;
+      readonly snapshot: CopySnapshot | undefined;
+    }
   /** Every change is applied as it comes. */
   | { readonly phase: 'Live' }
   /** Applying failed. Its changes go to the spool, up to a limit; tried again from `resume`. */
@@ -91,7 +95,8 @@ export function nextTableState(state: TableState, event: TableEvent): TableState
     case 'copyStarted':
       return { phase: 'Copying', run: event.run };
     case 'rowsCopied':
-      if (state.phase === 'Copying') return { phase: 'CatchingUp', run: state.run, snapshot: event.snapshot };
+      if (state.phase === 'Copying')
+        return { phase: 'CatchingUp', run: state.run, snapshot: event.snapshot };
       break;
     case 'handedOver':
       if (state.phase === 'CatchingUp') return { phase: 'Live' };
@@ -113,7 +118,13 @@ function failedState(state: TableState, failure: TableFailure): TableState {
     case 'Copying':
       return { phase: 'Failed', failure, resume: 'copy', run: state.run, snapshot: undefined };
     case 'CatchingUp':
-      return { phase: 'Failed', failure, resume: 'replay', run: state.run, snapshot: state.snapshot };
+      return {
+        phase: 'Failed',
+        failure,
+        resume: 'replay',
+        run: state.run,
+        snapshot: state.snapshot,
+      };
     case 'Live':
       return { phase: 'Failed', failure, resume: 'replay', run: undefined, snapshot: undefined };
     case 'Failed':

@@ -11,7 +11,7 @@ import { nextTableState, type TableFailure } from '../core/table-state.ts';
 import { runCopy, runReplay, type CopyRunOptions, type CopyStep } from '../execute/copy-run.ts';
 import { writeTableState, type Owner } from '../postgres/ledger.ts';
 import type { Plan, Step } from '../plan/plan.ts';
-import type { RunView } from '../status/table-status.ts';
+import type { RunView } from '../status/view.ts';
 import type { Follower } from '../stream/follow.ts';
 import type { Failures } from './failures.ts';
 
@@ -48,7 +48,9 @@ export class Copies {
 
   /** Starts what the plan wants, as far as the limits and back-offs allow; stops what it wants otherwise. */
   follow(mirror: Mirror, plan: Plan, observed: Observed): void {
-    const wanted = plan.steps.filter((step) => step.kind === 'copy-table' || step.kind === 'replay-table');
+    const wanted = plan.steps.filter(
+      (step) => step.kind === 'copy-table' || step.kind === 'replay-table',
+    );
     for (const [key, run] of this.#runs) {
       const now = wanted.find(({ table }) => formatTableName(table.source) === key);
       const isListed = mirror.tables.some(({ source }) => formatTableName(source) === key);
@@ -76,7 +78,10 @@ export class Copies {
   #isAsObserved({ table }: CopyStepOfPlan, observed: Observed): boolean {
     const seen = observed.ledger.tables.find(({ source }) => sameTable(source, table.source));
     const now = this.#options.follower.recordOf(table.source);
-    return seen === undefined || isDeepStrictEqual([seen.state, seen.observed], [now?.state, now?.observed]);
+    return (
+      seen === undefined ||
+      isDeepStrictEqual([seen.state, seen.observed], [now?.state, now?.observed])
+    );
   }
 
   #start(mirror: Mirror, step: CopyStepOfPlan, observed: Observed): void {
@@ -110,7 +115,9 @@ export class Copies {
     const { table } = step;
     const key = formatTableName(table.source);
     const log = this.#options.log.child({ table: key });
-    const source = how.observed.tables.find((one) => sameTable(one.source, table.source))?.sourceShape;
+    const source = how.observed.tables.find((one) =>
+      sameTable(one.source, table.source),
+    )?.sourceShape;
     if (!source) throw new Error(`no shape of ${key}`);
     const options: CopyRunOptions = {
       mirror,
@@ -150,7 +157,10 @@ export class Copies {
     const key = formatTableName(table.source);
     const error = classify(thrown, key);
     const failure = this.#options.failures.add(key, error);
-    this.#options.log.warn({ table: key, err: error, code: error.code, attempts: failure.attempts }, 'copy failed');
+    this.#options.log.warn(
+      { table: key, err: error, code: error.code, attempts: failure.attempts },
+      'copy failed',
+    );
     // The stream may be what failed: then the state stays as it was, and that is a state to go on from.
     await this.#recordFailure(table, failure).catch((thrownAgain: unknown) =>
       this.#options.log.debug({ table: key, err: thrownAgain }, 'the failure was not recorded'),

@@ -79,7 +79,9 @@ export class MirrorLoop {
     if (isReady(this.#status)) return 'ready';
     const attempts = this.#failures.keys().map((key) => this.#failures.get(key));
     const isRunning = (this.#scope?.copies?.views().size ?? 0) > 0;
-    const isHopeless = attempts.some((failure) => failure !== undefined && failure.attempts >= ONCE_MAX_ATTEMPTS);
+    const isHopeless = attempts.some(
+      (failure) => failure !== undefined && failure.attempts >= ONCE_MAX_ATTEMPTS,
+    );
     return isHopeless && !isRunning ? 'failed' : 'working';
   }
 
@@ -106,7 +108,12 @@ export class MirrorLoop {
     const { log } = this.#options;
     try {
       await this.#reopenIfBroken();
-      this.#scope ??= await Scope.open({ ...this.#options, mirror: this.#mirror, failures: this.#failures, onLookAgain: this.lookAgain });
+      this.#scope ??= await Scope.open({
+        ...this.#options,
+        mirror: this.#mirror,
+        failures: this.#failures,
+        onLookAgain: this.lookAgain,
+      });
       this.#last = await reconcile(this.#scope, this.#mirror, log);
       if (this.#failure) log.info('recovered');
       this.#failure = undefined;
@@ -116,7 +123,10 @@ export class MirrorLoop {
       const error = classify(thrown);
       const { attempts } = this.#failures.add(MIRROR_KEY, error);
       const isNews = this.#failure?.code !== error.code || this.#failure.message !== error.message;
-      log[isNews ? 'warn' : 'debug']({ err: error, code: error.code, hint: error.hint, attempts }, 'pass failed');
+      log[isNews ? 'warn' : 'debug'](
+        { err: error, code: error.code, hint: error.hint, attempts },
+        'pass failed',
+      );
       this.#failure = error;
       if (this.#scope?.isWhole === false) await this.#close();
       return this.#failures.waitMs(MIRROR_KEY);
@@ -144,7 +154,9 @@ export class MirrorLoop {
     const copying = this.#scope?.copies?.views() ?? new Map<string, unknown>();
     const wanted = new Set(
       plan.steps.flatMap((step) =>
-        step.kind === 'copy-table' || step.kind === 'replay-table' ? [formatTableName(step.table.source)] : [],
+        step.kind === 'copy-table' || step.kind === 'replay-table'
+          ? [formatTableName(step.table.source)]
+          : [],
       ),
     );
     for (const key of this.#failures.keys()) {
@@ -154,7 +166,10 @@ export class MirrorLoop {
       if (this.#failures.waitMs(key) === 0) this.#failures.add(key, error);
     }
     if (outcomes.some(({ changed }) => changed)) return 0;
-    return Math.min(DRIFT_INTERVAL_MS, ...this.#failures.keys().map((key) => this.#failures.waitMs(key)));
+    return Math.min(
+      DRIFT_INTERVAL_MS,
+      ...this.#failures.keys().map((key) => this.#failures.waitMs(key)),
+    );
   }
 
   async #report(): Promise<void> {

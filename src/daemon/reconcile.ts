@@ -60,9 +60,12 @@ async function ownLedger(pass: Pass, plan: Plan): Promise<Owner | undefined> {
 /** Everything that needs no stream, in the plan's order. */
 async function provision(pass: Pass, plan: Plan, owner: Owner): Promise<void> {
   const { scope, mirror, log, observed } = pass;
-  const ctx: ExecuteContext = { ...scope, mirror, log, observed, owner, source: scope.source, destination: scope.destination };
+  const { source, destination } = scope;
+  const ctx: ExecuteContext = { mirror, source, destination, observed, owner, log };
   for (const step of plan.steps) {
     if (pass.tableErrors.has(keyOf(step) ?? '')) continue;
+    // The stream holds the slot, and its tables are about to start from nothing.
+    if (step.kind === 'reset-slot') await scope.stopStream();
     await attempt(pass, step, async () => executeOne(ctx, step));
   }
 }
@@ -103,14 +106,22 @@ async function stream(pass: Pass, plan: Plan, owner: Owner): Promise<void> {
   scope.copies?.follow(mirror, { ...plan, steps: plan.steps.filter(isSound) }, observed);
 }
 
-async function routeNewTables({ scope, mirror }: Pass, follower: NonNullable<Scope['follower']>): Promise<void> {
+async function routeNewTables(
+  { scope, mirror }: Pass,
+  follower: NonNullable<Scope['follower']>,
+): Promise<void> {
   const { tables } = await readLedger(scope.destination, mirror.name);
   const added = tables.filter((record) => follower.recordOf(record.source) === undefined);
-  if (added.length > 0) await follower.atBoundary(async () => ({ result: undefined, changed: added }));
+  if (added.length > 0)
+    await follower.atBoundary(async () => ({ result: undefined, changed: added }));
 }
 
 /** A failing step of one table is that table's own; of anything else it ends the pass. */
-async function attempt(pass: Pass, step: Step, work: () => Promise<Outcome | undefined>): Promise<void> {
+async function attempt(
+  pass: Pass,
+  step: Step,
+  work: () => Promise<Outcome | undefined>,
+): Promise<void> {
   const key = keyOf(step);
   try {
     const outcome = await work();

@@ -40,7 +40,10 @@ export class Scope implements AsyncDisposable {
   /** Connects to both ends and takes the mirror. Throws NotOwner while another daemon has it. */
   static async open(options: ScopeOptions): Promise<Scope> {
     const { mirror } = options;
-    const destination = await openSession(mirror.destination, { mirror: mirror.name, role: 'owner' });
+    const destination = await openSession(mirror.destination, {
+      mirror: mirror.name,
+      role: 'owner',
+    });
     try {
       const source = await openSession(mirror.source, { mirror: mirror.name, role: 'observer' });
       const scope = new Scope(options, source, destination);

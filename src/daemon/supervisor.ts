@@ -41,7 +41,13 @@ export class Supervisor {
     const { dir, log, clock, signal } = this.#options;
     const stop = AbortSignal.any([signal, this.#settled.signal]);
     try {
-      await watchDirectory({ dir, log, clock, signal: stop, onLookAgain: async () => this.#look() });
+      await watchDirectory({
+        dir,
+        log,
+        clock,
+        signal: stop,
+        onLookAgain: async () => this.#look(),
+      });
       return !this.#hasInvalidFiles && this.#loops().every(({ outcome }) => outcome === 'ready');
     } finally {
       await Promise.all(this.#loops().map(async (loop) => loop.stop()));
@@ -71,14 +77,18 @@ export class Supervisor {
   #take(snapshot: Snapshot): void {
     const errors = snapshot.diagnostics.filter(({ severity }) => severity === 'error');
     this.#hasInvalidFiles = errors.length > 0;
-    for (const one of errors) this.#options.log.warn({ file: one.file, line: one.line }, describe(one));
+    for (const one of errors)
+      this.#options.log.warn({ file: one.file, line: one.line }, describe(one));
     for (const mirror of snapshot.mirrors) this.#keep(mirror);
     const valid = new Set(snapshot.mirrors.map(({ name }) => name));
     for (const [name, { loop, mirror }] of this.#running) {
       if (valid.has(name)) continue;
       const own = errors.filter((one) => one.mirror === name || one.file === mirror.file);
       if (own.length === 0)
-        this.#options.log.warn({ mirror: name }, 'its file is gone; the mirror runs on until it is retired by hand');
+        this.#options.log.warn(
+          { mirror: name },
+          'its file is gone; the mirror runs on until it is retired by hand',
+        );
       loop.update(mirror, own.map(describe));
     }
   }

@@ -23,7 +23,9 @@ export async function watchDirectory(options: WatchOptions): Promise<void> {
   const watcher = watch(dir, { ignoreInitial: true, depth: 0, followSymlinks: false });
   watcher.on('all', () => hinted.abort());
   // Without a listener an inotify limit would end the daemon; the rescan goes on.
-  watcher.on('error', (error) => log.warn({ err: error }, 'watching files failed; they are still looked at in intervals'));
+  watcher.on('error', (error) =>
+    log.warn({ err: error }, 'watching files failed; they are still looked at in intervals'),
+  );
   try {
     while (!signal.aborted) {
       hinted = new AbortController();

@@ -12,8 +12,20 @@ import { parseLsn, type Lsn } from '../core/lsn.ts';
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { TableShape } from '../core/observed.ts';
 import { formatTableName } from '../core/table-name.ts';
-import { nextTableState, type CopyRun, type CopySnapshot, type TableEvent, type TableRecord } from '../core/table-state.ts';
-import { createSpool, dropSpool, fenceTable, writeTableState, type Owner } from '../postgres/ledger.ts';
+import {
+  nextTableState,
+  type CopyRun,
+  type CopySnapshot,
+  type TableEvent,
+  type TableRecord,
+} from '../core/table-state.ts';
+import {
+  createSpool,
+  dropSpool,
+  fenceTable,
+  writeTableState,
+  type Owner,
+} from '../postgres/ledger.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import { copyFormat, copiedColumns } from '../copy/columns.ts';
@@ -27,7 +39,13 @@ import { emptyTable } from './empty-table.ts';
 import { buildIndexes, buildKeys } from './constraints.ts';
 
 /** Where a run is, for the status file and for the log. */
-export type CopyStep = 'Waiting' | 'Preparing' | 'Copying' | 'Indexing' | 'CatchingUp' | 'HandingOver';
+export type CopyStep =
+  | 'Waiting'
+  | 'Preparing'
+  | 'Copying'
+  | 'Indexing'
+  | 'CatchingUp'
+  | 'HandingOver';
 
 export interface CopyRunOptions {
   readonly mirror: Mirror;
@@ -54,27 +72,39 @@ const HANDOVER_MAX_TRANSACTIONS = 500;
 
 /** The whole road. Throws MirrorError; the table's state in the ledger says how far it came. */
 export async function runCopy(options: CopyRunOptions, run: CopyRun): Promise<TableRecord> {
-  const { mirror, table, log } = options;
   options.onStep('Preparing');
   const record = await startSpooling(options, run);
+  const snapshot = await makeCopy(options, record);
+  options.signal.throwIfAborted();
+  const copied = await moveTo(options, record, { type: 'rowsCopied', snapshot });
+  return catchUp(options, copied);
+}
+
+/** Empty target, rows, keys and indexes. Returns what the copy's snapshot sees. */
+async function makeCopy(options: CopyRunOptions, record: TableRecord): Promise<CopySnapshot> {
+  const { mirror, table, source, log } = options;
   await using writer = await openReplica(options, 'writer');
   await emptyTable(writer, options.owner, record);
   options.onStep('Copying');
   const snapshot = await copyRows(options, record);
   options.onStep('Indexing');
-  await buildKeys({ mirror, destination: writer, log }, table, options.source);
-  if (mirror.replicateIndexes) await buildIndexes({ mirror, destination: writer, log }, table, options.source);
+  await buildKeys({ mirror, destination: writer, log }, table, source);
+  if (mirror.replicateIndexes)
+    await buildIndexes({ mirror, destination: writer, log }, table, source);
   // Fresh statistics, or the replay's first plans would scan the table for each change.
   await writer.query(`analyze ${quoteTable(table.destination)}`);
-  options.signal.throwIfAborted();
-  const caughtUp = await moveTo(options, record, { type: 'rowsCopied', snapshot });
-  return catchUp(options, caughtUp);
+  return snapshot;
 }
 
 /** The end of the road alone: for a table that failed while Live, or whose rows were there already. */
 export async function runReplay(options: CopyRunOptions): Promise<TableRecord> {
   const record = recordOf(options);
-  return catchUp(options, record.state.phase === 'Failed' ? await moveTo(options, record, { type: 'replayStarted' }) : record);
+  return catchUp(
+    options,
+    record.state.phase === 'Failed'
+      ? await moveTo(options, record, { type: 'replayStarted' })
+      : record,
+  );
 }
 
 /** From this commit boundary on every change of the table is in its spool. */
@@ -89,7 +119,11 @@ async function startSpooling(options: CopyRunOptions, run: CopyRun): Promise<Tab
   });
 }
 
-async function moveTo(options: CopyRunOptions, record: TableRecord, event: TableEvent): Promise<TableRecord> {
+async function moveTo(
+  options: CopyRunOptions,
+  record: TableRecord,
+  event: TableEvent,
+): Promise<TableRecord> {
   return options.follower.atBoundary(async (session) => {
     const state = nextTableState(record.state, event);
     await writeTableState(session, options.owner, record.id, { state });
@@ -102,7 +136,11 @@ async function moveTo(options: CopyRunOptions, record: TableRecord, event: Table
 async function copyRows(options: CopyRunOptions, record: TableRecord): Promise<CopySnapshot> {
   const { mirror, table, source } = options;
   await using snapshot = await takeSnapshot(options);
-  await using catalog = await openSession(mirror.source, { mirror: mirror.name, role: 'observer', readOnly: true });
+  await using catalog = await openSession(mirror.source, {
+    mirror: mirror.name,
+    role: 'observer',
+    readOnly: true,
+  });
   const columns = copiedColumns(source, table);
   const rows = await copyTable({
     snapshot,
@@ -144,7 +182,8 @@ async function takeSnapshot(options: CopyRunOptions): Promise<SourceSnapshot> {
 }
 
 async function catchUp(options: CopyRunOptions, record: TableRecord): Promise<TableRecord> {
-  if (record.state.phase !== 'CatchingUp') throw new Error(`cannot catch up from ${record.state.phase}`);
+  if (record.state.phase !== 'CatchingUp')
+    throw new Error(`cannot catch up from ${record.state.phase}`);
   const { snapshot } = record.state;
   const visibility = snapshot === undefined ? undefined : parseVisibility(snapshot.visible);
   options.onStep('CatchingUp');
@@ -166,7 +205,9 @@ async function replayUntilShort(
   const replay = await replayOptions(options, session, record, visibility);
   for (;;) {
     options.signal.throwIfAborted();
-    const { rows, bytes, missingRows } = await session.transaction(async () => replayBatch(session, options.owner, replay));
+    const { rows, bytes, missingRows } = await session.transaction(async () =>
+      replayBatch(session, options.owner, replay),
+    );
     options.log.debug({ rows, bytes, missingRows }, 'spool replayed');
     if (rows < HANDOVER_MAX_TRANSACTIONS && bytes < HANDOVER_MAX_BYTES) return;
   }
@@ -176,7 +217,10 @@ async function replayUntilShort(
  * Waits until the stream is past everything that the copy's snapshot sees. A quiet source gives it
  * nothing to pass by: a mark in the WAL does.
  */
-async function waitUntilPassed({ mirror, follower, clock, signal }: CopyRunOptions, lsn: Lsn): Promise<void> {
+async function waitUntilPassed(
+  { mirror, follower, clock, signal }: CopyRunOptions,
+  lsn: Lsn,
+): Promise<void> {
   if (follower.progress().appliedLsn >= lsn) return;
   await using source = await openSession(mirror.source, { mirror: mirror.name, role: 'observer' });
   await source.query(EMIT_MARK);
@@ -199,7 +243,10 @@ async function handOver(
     await dropSpool(session, record.id);
     const state = nextTableState(record.state, { type: 'handedOver' });
     const observed = record.state.phase === 'CatchingUp' ? record.state.run?.generation : undefined;
-    await writeTableState(session, options.owner, record.id, { state, ...(observed ? { observed } : {}) });
+    await writeTableState(session, options.owner, record.id, {
+      state,
+      ...(observed ? { observed } : {}),
+    });
     const changed: TableRecord = { ...record, state, observed: observed ?? record.observed };
     return { result: changed, changed: [changed] };
   });
@@ -215,8 +262,14 @@ async function replayOptions(
   return { tableId: record.id, target, visibility };
 }
 
-async function openReplica(options: CopyRunOptions, role: 'writer' | 'copier' | 'replayer'): Promise<Session> {
-  const session = await openSession(options.mirror.destination, { mirror: options.mirror.name, role });
+async function openReplica(
+  options: CopyRunOptions,
+  role: 'writer' | 'copier' | 'replayer',
+): Promise<Session> {
+  const session = await openSession(options.mirror.destination, {
+    mirror: options.mirror.name,
+    role,
+  });
   try {
     await writeAsReplica(session);
     return session;

@@ -11,7 +11,11 @@ import { readInboundForeignKeys } from '../observe/foreign-keys.ts';
  * in the same transaction; the plan puts them back when the table is Live again, also after a crash.
  * Never CASCADE. Idempotent.
  */
-export async function emptyTable(session: Session, owner: Owner, record: TableRecord): Promise<void> {
+export async function emptyTable(
+  session: Session,
+  owner: Owner,
+  record: TableRecord,
+): Promise<void> {
   const table = record.destination;
   await session.transaction(async () => {
     await fenceTable(session, owner, record.id);

@@ -1,7 +1,13 @@
 /** Steps that only write the ledger. Each is idempotent. */
 import { formatTableName } from '../core/table-name.ts';
 import type { Step } from '../plan/plan.ts';
-import { migrateLedger, registerMirror, registerTable, takeEpoch, type Owner } from '../postgres/ledger.ts';
+import {
+  migrateLedger,
+  registerMirror,
+  registerTable,
+  takeEpoch,
+  type Owner,
+} from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import type { Mirror } from '../core/mirror.ts';
 import type { Observed } from '../core/observed.ts';

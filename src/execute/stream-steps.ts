@@ -18,7 +18,12 @@ export async function adoptTable(
     await writeTableState(session, owner, record.id, { state, observed: generation });
     return { result: undefined, changed: [{ ...record, state, observed: generation }] };
   });
-  return { step: kind, table: table.destination, changed: true, message: formatTableName(table.source) };
+  return {
+    step: kind,
+    table: table.destination,
+    changed: true,
+    message: formatTableName(table.source),
+  };
 }
 
 /** Out of the mirror: its changes are dropped, its spool goes, its rows stay. */
@@ -32,5 +37,10 @@ export async function retireTable(
     await deleteTable(session, owner, record.id);
     return { result: undefined, removed: record.source };
   });
-  return { step: kind, table: record.destination, changed: true, message: formatTableName(record.source) };
+  return {
+    step: kind,
+    table: record.destination,
+    changed: true,
+    message: formatTableName(record.source),
+  };
 }

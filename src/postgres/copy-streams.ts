@@ -34,7 +34,9 @@ export interface PipedCopy {
  * Pipes one COPY into another. Returns the rows each side counted; the caller compares. Throws
  * MirrorError; both sessions are cut off then, since a half-done COPY cannot be told to stop safely.
  */
-export async function pipeCopy(copy: PipedCopy): Promise<{ sent: number; received: number; bytes: number }> {
+export async function pipeCopy(
+  copy: PipedCopy,
+): Promise<{ sent: number; received: number; bytes: number }> {
   let bytes = 0;
   const counter = new Transform({
     transform(chunk: Buffer, _encoding, done) {

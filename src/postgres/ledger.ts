@@ -21,12 +21,17 @@ export async function readLedger(session: Session, mirror: string): Promise<Obse
   const version = await readVersion(session);
   if (version === 0) return EMPTY;
   if (version > LEDGER_VERSION)
-    throw new MirrorError('LedgerTooNew', `the ledger has version ${version}, this program knows ${LEDGER_VERSION}`);
+    throw new MirrorError(
+      'LedgerTooNew',
+      `the ledger has version ${version}, this program knows ${LEDGER_VERSION}`,
+    );
   return {
     version,
     mirror: await readMirror(session, mirror),
     tables: (await session.query(sql.SELECT_TABLES, [mirror])).map(toTableRecord),
-    savedForeignKeys: (await session.query(sql.SELECT_SAVED_FOREIGN_KEYS, [mirror])).map(toSavedForeignKey),
+    savedForeignKeys: (await session.query(sql.SELECT_SAVED_FOREIGN_KEYS, [mirror])).map(
+      toSavedForeignKey,
+    ),
   };
 }
 
@@ -132,17 +137,21 @@ export interface Owner {
 
 /** The slot exists and everything before `lsn` needs no streaming. */
 export async function recordSlot(session: Session, owner: Owner, lsn: Lsn): Promise<void> {
-  await fenced(session, sql.RECORD_SLOT, owner, [formatLsn(lsn)]);
+  await fenced(session, owner, { text: sql.RECORD_SLOT, values: [formatLsn(lsn)] });
 }
 
 /** The slot is gone; the next one starts from nothing. */
 export async function forgetSlot(session: Session, owner: Owner): Promise<void> {
-  await fenced(session, sql.FORGET_SLOT, owner, []);
+  await fenced(session, owner, { text: sql.FORGET_SLOT, values: [] });
 }
 
 /** Part of each apply transaction: every commit before `lsn` is durable when it commits. */
 export async function advanceProgress(session: Session, owner: Owner, lsn: Lsn): Promise<void> {
-  await fenced(session, sql.ADVANCE_PROGRESS, owner, [formatLsn(lsn)], 'advance_progress');
+  await fenced(session, owner, {
+    text: sql.ADVANCE_PROGRESS,
+    values: [formatLsn(lsn)],
+    name: 'advance_progress',
+  });
 }
 
 /** Remembers which spec was fully applied. */
@@ -150,14 +159,14 @@ export async function recordSpec(session: Session, owner: Owner, specHash: strin
   await session.query(sql.RECORD_SPEC, [owner.mirror, owner.epoch, specHash]);
 }
 
+/** A write to the mirror's row, which must be the owner's. */
 async function fenced(
   session: Session,
-  statement: string,
   owner: Owner,
-  values: readonly string[],
-  name?: string,
+  statement: { readonly text: string; readonly values: readonly string[]; readonly name?: string },
 ): Promise<void> {
-  const { rowCount } = await session.run(statement, [owner.mirror, owner.epoch, ...values], name);
+  const values = [owner.mirror, owner.epoch, ...statement.values];
+  const { rowCount } = await session.run(statement.text, values, statement.name);
   if (rowCount !== 1) throw notOwner(owner);
 }
 
@@ -189,14 +198,23 @@ export async function fenceTable(session: Session, owner: Owner, tableId: string
 }
 
 /** Where the replay of a table's spool is. */
-export async function readReplayPosition(session: Session, owner: Owner, tableId: string): Promise<string> {
+export async function readReplayPosition(
+  session: Session,
+  owner: Owner,
+  tableId: string,
+): Promise<string> {
   const [row] = await session.query(sql.SELECT_REPLAY, [tableId, owner.epoch]);
   if (!row) throw notOwner(owner);
   return text(row, 'replayed_seq');
 }
 
 /** Part of each replay transaction: everything up to `seq` is in the table when it commits. */
-export async function advanceReplay(session: Session, owner: Owner, tableId: string, seq: string): Promise<void> {
+export async function advanceReplay(
+  session: Session,
+  owner: Owner,
+  tableId: string,
+  seq: string,
+): Promise<void> {
   const { rowCount } = await session.run(sql.ADVANCE_REPLAY, [tableId, owner.epoch, seq]);
   if (rowCount !== 1) throw notOwner(owner);
 }
@@ -251,7 +269,10 @@ function toTableRecord(row: LedgerRow): TableRecord {
     observed:
       tableGeneration === null || tableGeneration === undefined
         ? undefined
-        : { table: Number(tableGeneration), mirror: Number(text(row, 'observed_mirror_generation')) },
+        : {
+            table: Number(tableGeneration),
+            mirror: Number(text(row, 'observed_mirror_generation')),
+          },
     state: JSON.parse(text(row, 'state')) as TableState,
   };
 }

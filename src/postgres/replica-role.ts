@@ -10,9 +10,13 @@ export async function writeAsReplica(session: Session): Promise<void> {
     await session.query('set session_replication_role = replica');
   } catch (error) {
     if (error instanceof MirrorError && error.code === 'PermissionDenied')
-      throw new MirrorError('ReplicationRoleDenied', 'the destination role may not set session_replication_role', {
-        cause: error,
-      });
+      throw new MirrorError(
+        'ReplicationRoleDenied',
+        'the destination role may not set session_replication_role',
+        {
+          cause: error,
+        },
+      );
     throw error;
   }
 }

@@ -140,7 +140,10 @@ export async function openReplication(
     acknowledge: { auto: false, timeoutSeconds: 0 },
     flowControl: { enabled: false },
   });
-  const plugin = new RawPlugin({ statement: startStatement(options), onMessage: options.onMessage });
+  const plugin = new RawPlugin({
+    statement: startStatement(options),
+    onMessage: options.onMessage,
+  });
   return new ReplicationStream(service, plugin, options);
 }
 

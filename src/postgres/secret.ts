@@ -10,12 +10,17 @@ export async function readSecret(reference: SecretReference): Promise<string> {
   if ('env' in reference) {
     const value = process.env[reference.env];
     if (value === undefined)
-      throw new MirrorError('SecretUnavailable', `environment variable ${reference.env} is not set`);
+      throw new MirrorError(
+        'SecretUnavailable',
+        `environment variable ${reference.env} is not set`,
+      );
     return value;
   }
   try {
     return (await readFile(reference.file, 'utf8')).replace(/\r?\n$/, '');
   } catch (cause) {
-    throw new MirrorError('SecretUnavailable', `cannot read the password file ${reference.file}`, { cause });
+    throw new MirrorError('SecretUnavailable', `cannot read the password file ${reference.file}`, {
+      cause,
+    });
   }
 }

@@ -4,7 +4,7 @@
  * driver turn a value into a number, a Date or JSON.
  */
 import { readFile } from 'node:fs/promises';
-import pg from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import { classify, MirrorError } from '../core/errors.ts';
 import type { Connection } from '../core/mirror.ts';
 import { readSecret } from './secret.ts';
@@ -62,12 +62,12 @@ const PINNED_SETTINGS: Readonly<Record<string, string>> = {
 
 /** An open session. Dispose it (`await using`) to close it; a broken one throws at its next statement. */
 export class Session implements AsyncDisposable {
-  readonly client: pg.Client;
+  readonly client: Client;
   readonly #prepared = new Map<string, string>();
   #failure: Error | undefined;
   #closed = false;
 
-  constructor(client: pg.Client) {
+  constructor(client: Client) {
     this.client = client;
     client.on('error', (error) => (this.#failure ??= error));
     client.on('end', () => {
@@ -86,23 +86,23 @@ export class Session implements AsyncDisposable {
   }
 
   /** Runs one statement; a named one is prepared once and then reused. Throws MirrorError. */
-  async query<T extends Row = Row>(
+  async query(
     text: string,
     values?: readonly (string | number | bigint | boolean | Buffer | null)[],
     name?: string,
-  ): Promise<T[]> {
-    return (await this.run<T>(text, values, name)).rows;
+  ): Promise<Row[]> {
+    return (await this.run(text, values, name)).rows;
   }
 
   /** Like query, with the number of rows the statement touched. */
-  async run<T extends Row = Row>(
+  async run(
     text: string,
     values?: readonly (string | number | bigint | boolean | Buffer | null)[],
     name?: string,
-  ): Promise<{ rows: T[]; rowCount: number }> {
+  ): Promise<{ rows: Row[]; rowCount: number }> {
     if (this.#failure) throw connectionLost(this.#failure);
     try {
-      const result = await this.client.query<T>({
+      const result = await this.client.query<Row>({
         text,
         ...(values === undefined ? {} : { values: [...values] }),
         ...(name === undefined ? {} : { name }),
@@ -164,7 +164,10 @@ export class Session implements AsyncDisposable {
 }
 
 /** Connects. Throws MirrorError: ConnectionFailed, AuthenticationFailed, DatabaseMissing, SecretUnavailable, TlsUnavailable … */
-export async function openSession(connection: Connection, options: SessionOptions): Promise<Session> {
+export async function openSession(
+  connection: Connection,
+  options: SessionOptions,
+): Promise<Session> {
   return new Session(await connectClient(connection, options));
 }
 
@@ -172,7 +175,7 @@ function connectionLost(cause: Error): MirrorError {
   return new MirrorError('ConnectionFailed', `connection lost: ${cause.message}`, { cause });
 }
 
-async function connectClient(connection: Connection, options: SessionOptions): Promise<pg.Client> {
+async function connectClient(connection: Connection, options: SessionOptions): Promise<Client> {
   const where = `${connection.host}:${connection.port}/${connection.database}`;
   try {
     const wantsTls = connection.sslMode !== 'disable';
@@ -185,13 +188,15 @@ async function connectClient(connection: Connection, options: SessionOptions): P
     });
   } catch (error) {
     if (isTlsRefusal(error))
-      throw new MirrorError('TlsUnavailable', `${where}: the server does not speak TLS`, { cause: error });
+      throw new MirrorError('TlsUnavailable', `${where}: the server does not speak TLS`, {
+        cause: error,
+      });
     throw classify(error, where);
   }
 }
 
-async function connectOnce(config: pg.ClientConfig): Promise<pg.Client> {
-  const client = new pg.Client(config);
+async function connectOnce(config: ClientConfig): Promise<Client> {
+  const client = new Client(config);
   try {
     await client.connect();
     return client;
@@ -211,8 +216,9 @@ export async function clientConfig(
   connection: Connection,
   options: SessionOptions,
   tls: boolean,
-): Promise<pg.ClientConfig> {
-  const password = connection.password === undefined ? undefined : await readSecret(connection.password);
+): Promise<ClientConfig> {
+  const password =
+    connection.password === undefined ? undefined : await readSecret(connection.password);
   return {
     host: connection.host,
     port: connection.port,
@@ -245,7 +251,7 @@ function startupOptions(options: SessionOptions): string {
     .join(' ');
 }
 
-async function tlsOptions(connection: Connection): Promise<pg.ClientConfig['ssl']> {
+async function tlsOptions(connection: Connection): Promise<ClientConfig['ssl']> {
   const { sslMode, sslRootCert, sslCert, sslKey } = connection;
   const read = async (path: string): Promise<string> =>
     readFile(path, 'utf8').catch((cause: unknown) => {

@@ -29,7 +29,11 @@ export function insertSql(table: TableName, columns: readonly ApplyColumn[]): st
 }
 
 /** Parameters: a text[] for each key column (the old key), then one for each column to set. */
-export function updateSql(table: TableName, key: readonly KeyColumn[], set: readonly ApplyColumn[]): string {
+export function updateSql(
+  table: TableName,
+  key: readonly KeyColumn[],
+  set: readonly ApplyColumn[],
+): string {
   const aliases = [...key.map((_, index) => `k${index}`), ...set.map((_, index) => `c${index}`)];
   const assignments = set
     .map((column, index) => `${quoteIdent(column.name)} = s.c${index}::${column.baseType}`)
@@ -49,7 +53,10 @@ export function updateOneSql(
   set: readonly ApplyColumn[],
 ): string {
   const assignments = set
-    .map((column, index) => `${quoteIdent(column.name)} = $${old.length + index + 1}::text::${column.baseType}`)
+    .map(
+      (column, index) =>
+        `${quoteIdent(column.name)} = $${old.length + index + 1}::text::${column.baseType}`,
+    )
     .join(', ');
   return `update ${quoteTable(table)} set ${assignments} where ctid = ${oneRowSql(table, old)}`;
 }
@@ -81,7 +88,10 @@ function unnestSql(aliases: readonly string[]): string {
 
 function keyMatch(key: readonly KeyColumn[]): string {
   return key
-    .map((column, index) => `t.${quoteIdent(column.name)} ${column.equals} s.k${index}::${column.baseType}`)
+    .map(
+      (column, index) =>
+        `t.${quoteIdent(column.name)} ${column.equals} s.k${index}::${column.baseType}`,
+    )
     .join(' and ');
 }
 

@@ -26,7 +26,11 @@ export function copyOutSql(source: CopySource, blocks: Blocks | undefined): stri
 }
 
 /** COPY … FROM STDIN of the same columns. */
-export function copyInSql(table: TableName, columns: readonly string[], format: CopyFormat): string {
+export function copyInSql(
+  table: TableName,
+  columns: readonly string[],
+  format: CopyFormat,
+): string {
   return `copy ${quoteTable(table)} (${columns.map(quoteIdent).join(', ')}) from stdin (format ${format})`;
 }
 

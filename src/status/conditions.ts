@@ -1,7 +1,7 @@
 /** The conditions of a mirror, in Kubernetes' form. Pure. */
 import { ERROR_RULES, type ErrorCode, type MirrorError } from '../core/errors.ts';
-import type { MirrorState, MirrorView } from './status.ts';
 import type { TableStatus } from './table-status.ts';
+import type { MirrorState, MirrorView } from './view.ts';
 
 export type ConditionType =
   | 'Ready'
@@ -54,22 +54,40 @@ export function conditionsOf(known: Known, previous: readonly Condition[], now: 
   return verdicts.map((verdict) => {
     const before = previous.find(({ type }) => type === verdict.type);
     const isSame = before?.status === verdict.status;
-    return { ...verdict, lastTransitionTime: isSame ? before.lastTransitionTime : now.toISOString() };
+    return {
+      ...verdict,
+      lastTransitionTime: isSame ? before.lastTransitionTime : now.toISOString(),
+    };
   });
 }
 
 function ready({ view, state, tables }: Known): Verdict {
-  const no = (reason: ConditionReason, message: string): Verdict => ({ type: 'Ready', status: 'False', reason, message });
+  const no = (reason: ConditionReason, message: string): Verdict => ({
+    type: 'Ready',
+    status: 'False',
+    reason,
+    message,
+  });
   if (view.specErrors[0] !== undefined) return no('SchemaInvalid', view.specErrors[0]);
   if (view.mirror.suspend) return no('Suspended', 'suspend is true in the mirror file');
   const error = mirrorError(view);
   if (error) return no(error.code, oneLine(error));
   const bad = tables.filter((table) => table.error !== undefined);
-  if (bad[0]?.error) return no(bad[0].error.code, `${count(bad.length, tables.length)} tables failed: ${tableLine(bad[0])}`);
+  if (bad[0]?.error)
+    return no(
+      bad[0].error.code,
+      `${count(bad.length, tables.length)} tables failed: ${tableLine(bad[0])}`,
+    );
   const live = tables.filter(({ phase }) => phase === 'Live').length;
-  if (state === 'SNAPSHOTTING') return no('InitialCopy', `${count(live, tables.length)} tables are live`);
+  if (state === 'SNAPSHOTTING')
+    return no('InitialCopy', `${count(live, tables.length)} tables are live`);
   if (state === 'RESYNCING') return no('ResyncInProgress', resyncingLine(tables));
-  if (view.plan === undefined || view.stream === undefined || live < tables.length || view.plan.steps.length > 0)
+  if (
+    view.plan === undefined ||
+    view.stream === undefined ||
+    live < tables.length ||
+    view.plan.steps.length > 0
+  )
     return no('Progressing', `${count(live, tables.length)} tables are live`);
   return {
     type: 'Ready',
@@ -81,8 +99,20 @@ function ready({ view, state, tables }: Known): Verdict {
 
 function replicating({ view }: Known): Verdict {
   const base = { type: 'Replicating' } as const;
-  if (view.mirror.suspend) return { ...base, status: 'False', reason: 'Suspended', message: 'suspend is true in the mirror file' };
-  if (view.stream) return { ...base, status: 'True', reason: 'Streaming', message: `slot ${view.mirror.slot} is read` };
+  if (view.mirror.suspend)
+    return {
+      ...base,
+      status: 'False',
+      reason: 'Suspended',
+      message: 'suspend is true in the mirror file',
+    };
+  if (view.stream)
+    return {
+      ...base,
+      status: 'True',
+      reason: 'Streaming',
+      message: `slot ${view.mirror.slot} is read`,
+    };
   const error = mirrorError(view);
   if (error) return { ...base, status: 'False', reason: error.code, message: oneLine(error) };
   return { ...base, status: 'Unknown', reason: 'Progressing', message: 'not started yet' };
@@ -91,7 +121,8 @@ function replicating({ view }: Known): Verdict {
 function reconciling({ view }: Known): Verdict[] {
   const steps = view.plan?.steps.length ?? 0;
   if (view.mirror.suspend || (steps === 0 && view.runs.size === 0)) return [];
-  const message = view.runs.size > 0 ? `${view.runs.size} tables are copied` : `${steps} steps to go`;
+  const message =
+    view.runs.size > 0 ? `${view.runs.size} tables are copied` : `${steps} steps to go`;
   return [{ type: 'Reconciling', status: 'True', reason: 'Progressing', message }];
 }
 
@@ -100,7 +131,9 @@ function stalled({ view, tables }: Known): Verdict[] {
   const error = mirrorError(view);
   if (error?.retry === 'when-spec-changes')
     return [{ type: 'Stalled', status: 'True', reason: error.code, message: oneLine(error) }];
-  const table = tables.find((one) => one.error !== undefined && ERROR_RULES[one.error.code].retry === 'when-spec-changes');
+  const table = tables.find(
+    (one) => one.error !== undefined && ERROR_RULES[one.error.code].retry === 'when-spec-changes',
+  );
   if (!table?.error) return [];
   return [{ type: 'Stalled', status: 'True', reason: table.error.code, message: tableLine(table) }];
 }
@@ -108,7 +141,12 @@ function stalled({ view, tables }: Known): Verdict[] {
 function specAccepted({ view }: Known): Verdict {
   const [first] = view.specErrors;
   if (first === undefined)
-    return { type: 'SpecAccepted', status: 'True', reason: 'Valid', message: `from ${view.mirror.file}` };
+    return {
+      type: 'SpecAccepted',
+      status: 'True',
+      reason: 'Valid',
+      message: `from ${view.mirror.file}`,
+    };
   const message = `${first} (the last good spec runs on)`;
   return { type: 'SpecAccepted', status: 'False', reason: 'SchemaInvalid', message };
 }
@@ -117,7 +155,9 @@ function generationBehind({ view }: Known): Verdict[] {
   const behind = view.plan?.notices.filter(({ reason }) => reason === 'GenerationReverted') ?? [];
   if (behind.length === 0) return [];
   const message = behind.map((notice) => notice.message).join('; ');
-  return [{ type: 'ResyncGenerationBehind', status: 'True', reason: 'GenerationReverted', message }];
+  return [
+    { type: 'ResyncGenerationBehind', status: 'True', reason: 'GenerationReverted', message },
+  ];
 }
 
 function mirrorError(view: MirrorView): MirrorError | undefined {
@@ -133,7 +173,9 @@ function tableLine(table: TableStatus): string {
 }
 
 function resyncingLine(tables: readonly TableStatus[]): string {
-  const names = tables.filter(({ resyncStatus }) => resyncStatus === 'in_progress').map(({ source }) => source);
+  const names = tables
+    .filter(({ resyncStatus }) => resyncStatus === 'in_progress')
+    .map(({ source }) => source);
   return `resync of ${names.join(', ')}`;
 }
 

@@ -2,49 +2,12 @@
  * What the status file says. Pure: computed anew from what is known each time, never set along the
  * way and never read back.
  */
-import type { MirrorError } from '../core/errors.ts';
-import { formatLsn, type Lsn } from '../core/lsn.ts';
-import type { Mirror } from '../core/mirror.ts';
+import { formatLsn } from '../core/lsn.ts';
 import type { ObservedSlot } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
-import type { TableFailure, TableRecord } from '../core/table-state.ts';
-import type { Plan } from '../plan/plan.ts';
 import { conditionsOf, type Condition } from './conditions.ts';
-import { tableStatus, type RunView, type TableStatus } from './table-status.ts';
-
-export type MirrorState =
-  | 'PENDING'
-  | 'SNAPSHOTTING'
-  | 'RUNNING'
-  | 'RESYNCING'
-  | 'SUSPENDED'
-  | 'FAILED'
-  | 'TERMINATING';
-
-/** Everything the daemon knows of one mirror at one moment. */
-export interface MirrorView {
-  readonly mirror: Mirror;
-  /** Of the last pass that could look; undefined before the first. */
-  readonly plan: Plan | undefined;
-  readonly slot: ObservedSlot | undefined;
-  /** The ledger's tables, or the stream's newer view of them. */
-  readonly records: readonly TableRecord[];
-  /** Copies that run or wait, by formatTableName(source). */
-  readonly runs: ReadonlyMap<string, RunView>;
-  /** What keeps tables from going on, refused or failed, by formatTableName(source). */
-  readonly failures: ReadonlyMap<string, TableFailure>;
-  readonly stream: StreamView | undefined;
-  /** What ended the last pass or the stream; undefined when all is well. */
-  readonly failure: MirrorError | undefined;
-  /** Errors of the newest file, while an older spec runs on. */
-  readonly specErrors: readonly string[];
-}
-
-export interface StreamView {
-  readonly appliedLsn: Lsn;
-  readonly lagBytes: number;
-  readonly lagSeconds: number;
-}
+import { tableStatus, type TableStatus } from './table-status.ts';
+import type { MirrorState, MirrorView, StreamView } from './view.ts';
 
 export interface Status {
   readonly apiVersion: 'bunnydb/v1';
@@ -55,8 +18,16 @@ export interface Status {
     readonly currentPhase?: 'SNAPSHOT' | 'CDC';
     readonly observedSpecHash: string;
     readonly conditions: readonly Condition[];
-    readonly source?: { readonly slot: string; readonly walStatus?: string; readonly retainedBytes?: number };
-    readonly lag?: { readonly bytes: number; readonly seconds: number; readonly appliedLsn: string };
+    readonly source?: {
+      readonly slot: string;
+      readonly walStatus?: string;
+      readonly retainedBytes?: number;
+    };
+    readonly lag?: {
+      readonly bytes: number;
+      readonly seconds: number;
+      readonly appliedLsn: string;
+    };
     readonly tables: readonly TableStatus[];
   };
 }
@@ -87,7 +58,10 @@ function stateOf(view: MirrorView, tables: readonly TableStatus[]): MirrorState 
   if (view.stream === undefined && view.failure !== undefined) return 'FAILED';
   if (view.plan?.refusals.some(({ table }) => table === undefined) === true) return 'FAILED';
   if (view.stream === undefined) return 'PENDING';
-  if (isFirstCopy(view)) return tables.every(({ phase }) => phase === 'Pending') && view.runs.size === 0 ? 'PENDING' : 'SNAPSHOTTING';
+  if (isFirstCopy(view))
+    return tables.every(({ phase }) => phase === 'Pending') && view.runs.size === 0
+      ? 'PENDING'
+      : 'SNAPSHOTTING';
   if (tables.some(({ resyncStatus }) => resyncStatus === 'in_progress')) return 'RESYNCING';
   return 'RUNNING';
 }
@@ -95,10 +69,16 @@ function stateOf(view: MirrorView, tables: readonly TableStatus[]): MirrorState 
 /** A table that was never copied and can be. */
 function isFirstCopy(view: MirrorView): boolean {
   return view.mirror.tables.some((table) => {
-    const isRefused = view.plan?.refusals.some((refusal) => refusal.table !== undefined && sameTable(refusal.table.source, table.source));
+    const isRefused = view.plan?.refusals.some(
+      (refusal) => refusal.table !== undefined && sameTable(refusal.table.source, table.source),
+    );
     const record = view.records.find(({ source }) => sameTable(source, table.source));
     const isRunning = view.runs.has(formatTableName(table.source));
-    return isRefused !== true && record?.observed === undefined && (record?.state.phase !== 'Failed' || isRunning);
+    return (
+      isRefused !== true &&
+      record?.observed === undefined &&
+      (record?.state.phase !== 'Failed' || isRunning)
+    );
   });
 }
 
@@ -116,5 +96,7 @@ function lagStatus(stream: StreamView): { bytes: number; seconds: number; applie
 
 /** Ready: the file's spec is accepted and fully applied, and it streams. */
 export function isReady(status: Status): boolean {
-  return status.status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True');
+  return status.status.conditions.some(
+    ({ type, status: value }) => type === 'Ready' && value === 'True',
+  );
 }

@@ -1,21 +1,8 @@
-import type { MirrorTable, ResyncStrategy } from '../core/mirror.ts';
+import type { MirrorTable } from '../core/mirror.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import type { TableFailure, TablePhase, TableRecord } from '../core/table-state.ts';
 import { needsResync } from '../core/table-state.ts';
-import type { CopyStep } from '../execute/copy-run.ts';
-import type { MirrorView } from './status.ts';
-
-/** A copy that runs or waits for its turn. */
-export interface RunView {
-  readonly strategy: ResyncStrategy;
-  readonly step: CopyStep;
-  /** ISO 8601. */
-  readonly startedAt: string;
-  readonly rowsCopied: number;
-  /** An estimate; grows when it proves too low. */
-  readonly rowsTotal: number;
-  readonly bytesCopied: number;
-}
+import type { MirrorView, RunView } from './view.ts';
 
 export interface TableStatus {
   readonly source: string;
@@ -38,14 +25,24 @@ export function tableStatus(view: MirrorView, table: MirrorTable): TableStatus {
     source: key,
     destination: formatTableName(table.destination),
     phase: record?.state.phase ?? 'Pending',
-    resyncStatus: resyncStatusOf(table, record, { isRunning: run !== undefined, hasFailed: error !== undefined }),
-    resyncGeneration: { desired: table.generation.table, ...(observed === undefined ? {} : { observed }) },
+    resyncStatus: resyncStatusOf(table, record, {
+      isRunning: run !== undefined,
+      hasFailed: error !== undefined,
+    }),
+    resyncGeneration: {
+      desired: table.generation.table,
+      ...(observed === undefined ? {} : { observed }),
+    },
     ...(run === undefined ? {} : { resync: { ...run, percent: percentOf(run) } }),
     ...(error === undefined ? {} : { error }),
   };
 }
 
-function errorOf(view: MirrorView, key: string, record: TableRecord | undefined): TableFailure | undefined {
+function errorOf(
+  view: MirrorView,
+  key: string,
+  record: TableRecord | undefined,
+): TableFailure | undefined {
   const failed = view.failures.get(key);
   if (failed) return failed;
   return record?.state.phase === 'Failed' ? record.state.failure : undefined;

@@ -96,7 +96,9 @@ function mapColumns(target: ApplyTarget, relation: Relation): Mapping {
 function keyPositions(target: ApplyTarget, relation: Relation): number[] {
   if (relation.identity !== 'full')
     return relation.columns.flatMap(({ key }, position) => (key ? [position] : []));
-  const positions = target.primaryKey.map((name) => relation.columns.findIndex((column) => column.name === name));
+  const positions = target.primaryKey.map((name) =>
+    relation.columns.findIndex((column) => column.name === name),
+  );
   return positions.includes(-1) ? [] : positions;
 }
 
@@ -115,7 +117,8 @@ class TableWriter {
   /** Deletes, then updates, then inserts. Returns how many rows were not there. */
   async setWise(net: NetEffect): Promise<number> {
     let missing = await this.#delete(net.deletes);
-    for (const group of net.updates) missing += await this.#update(group.tuples, group.tuples, group.columns);
+    for (const group of net.updates)
+      missing += await this.#update(group.tuples, group.tuples, group.columns);
     await this.#insert(net.inserts);
     return missing;
   }
@@ -146,7 +149,8 @@ class TableWriter {
       }
       await this.#insert(inserts);
       inserts = [];
-      missing += change.tag === 'update' ? await this.#updateOne(change) : await this.#deleteOne(change.old);
+      missing +=
+        change.tag === 'update' ? await this.#updateOne(change) : await this.#deleteOne(change.old);
     }
     await this.#insert(inserts);
     return missing;
@@ -157,18 +161,29 @@ class TableWriter {
     const { written } = this.#mapping;
     const columns = this.#columns(written);
     if (tuples.length >= COPY_MIN_ROWS && written.length > 0) {
-      await copyInto(this.#session, copyIntoSql(this.#target.table, columns), copyRows(tuples, written));
+      await copyInto(
+        this.#session,
+        copyIntoSql(this.#target.table, columns),
+        copyRows(tuples, written),
+      );
       return;
     }
     const statement = insertSql(this.#target.table, columns);
-    if (written.length > 0) await this.#session.runPrepared(statement, this.#arrays(tuples, written));
+    if (written.length > 0)
+      await this.#session.runPrepared(statement, this.#arrays(tuples, written));
     else for (let row = 0; row < tuples.length; row += 1) await this.#session.run(statement);
   }
 
-  async #update(old: readonly Tuple[], tuples: readonly Tuple[], columns: readonly number[]): Promise<number> {
+  async #update(
+    old: readonly Tuple[],
+    tuples: readonly Tuple[],
+    columns: readonly number[],
+  ): Promise<number> {
     const { key } = this.#mapping;
     const moved = old !== tuples;
-    const set = columns.filter((column) => this.#isWritten(column) && (moved || !key.includes(column)));
+    const set = columns.filter(
+      (column) => this.#isWritten(column) && (moved || !key.includes(column)),
+    );
     if (set.length === 0) return 0;
     const statement = updateSql(this.#target.table, this.#columns(key), this.#columns(set));
     const values = [...this.#arrays(old, key), ...this.#arrays(tuples, set)];
@@ -231,5 +246,8 @@ class TableWriter {
 }
 
 function noIdentity(target: ApplyTarget): MirrorError {
-  return new MirrorError('NoReplicaIdentity', `an update of ${formatTableName(target.table)} came without its old row`);
+  return new MirrorError(
+    'NoReplicaIdentity',
+    `an update of ${formatTableName(target.table)} came without its old row`,
+  );
 }

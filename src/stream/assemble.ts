@@ -6,7 +6,12 @@ import type { Lsn } from '../core/lsn.ts';
 import type { Message, Relation, Tuple } from './decode.ts';
 
 export type Change =
-  | { readonly tag: 'insert'; readonly relation: Relation; readonly new: Tuple; readonly raw: Buffer }
+  | {
+      readonly tag: 'insert';
+      readonly relation: Relation;
+      readonly new: Tuple;
+      readonly raw: Buffer;
+    }
   | {
       readonly tag: 'update';
       readonly relation: Relation;
@@ -14,7 +19,12 @@ export type Change =
       readonly new: Tuple;
       readonly raw: Buffer;
     }
-  | { readonly tag: 'delete'; readonly relation: Relation; readonly old: Tuple; readonly raw: Buffer }
+  | {
+      readonly tag: 'delete';
+      readonly relation: Relation;
+      readonly old: Tuple;
+      readonly raw: Buffer;
+    }
   | { readonly tag: 'truncate'; readonly relations: readonly Relation[]; readonly raw: Buffer };
 
 /** A whole transaction (first and final), or a piece of a large one. */
@@ -78,7 +88,11 @@ export class Assembler {
 
   #toChange(message: Exclude<Message, { tag: 'begin' | 'commit' | 'relation' | 'other' }>): Change {
     if (message.tag === 'truncate')
-      return { tag: 'truncate', relations: message.relationIds.map((id) => this.#relation(id)), raw: message.raw };
+      return {
+        tag: 'truncate',
+        relations: message.relationIds.map((id) => this.#relation(id)),
+        raw: message.raw,
+      };
     const relation = this.#relation(message.relationId);
     const { raw } = message;
     if (message.tag === 'insert') return { tag: 'insert', relation, new: message.new, raw };
@@ -110,7 +124,16 @@ export class Assembler {
     open.changes = [];
     open.bytes = 0;
     open.first = false;
-    return { xid, commitLsn, commitTimeMs, changes, bytes, first, endLsn, final: endLsn !== undefined };
+    return {
+      xid,
+      commitLsn,
+      commitTimeMs,
+      changes,
+      bytes,
+      first,
+      endLsn,
+      final: endLsn !== undefined,
+    };
   }
 
   #require(): OpenTransaction {

@@ -23,7 +23,11 @@ export interface FailedTable {
 }
 
 /** Everything or nothing: the caller rolls back when it throws. */
-export async function applyTogether(session: Session, work: Work, onMissingRows: OnMissingRows): Promise<void> {
+export async function applyTogether(
+  session: Session,
+  work: Work,
+  onMissingRows: OnMissingRows,
+): Promise<void> {
   for (const segment of work.segments) {
     if (segment.tag === 'truncate') {
       await truncateTargets(session, segment.tables.map(targetOf));

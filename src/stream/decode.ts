@@ -36,10 +36,20 @@ export interface Relation {
 }
 
 export type Message =
-  | { readonly tag: 'begin'; readonly commitLsn: Lsn; readonly commitTimeMs: number; readonly xid: number }
+  | {
+      readonly tag: 'begin';
+      readonly commitLsn: Lsn;
+      readonly commitTimeMs: number;
+      readonly xid: number;
+    }
   | { readonly tag: 'commit'; readonly commitLsn: Lsn; readonly endLsn: Lsn }
   | { readonly tag: 'relation'; readonly relation: Relation }
-  | { readonly tag: 'insert'; readonly relationId: number; readonly new: Tuple; readonly raw: Buffer }
+  | {
+      readonly tag: 'insert';
+      readonly relationId: number;
+      readonly new: Tuple;
+      readonly raw: Buffer;
+    }
   | {
       readonly tag: 'update';
       readonly relationId: number;
@@ -48,7 +58,12 @@ export type Message =
       readonly new: Tuple;
       readonly raw: Buffer;
     }
-  | { readonly tag: 'delete'; readonly relationId: number; readonly old: Tuple; readonly raw: Buffer }
+  | {
+      readonly tag: 'delete';
+      readonly relationId: number;
+      readonly old: Tuple;
+      readonly raw: Buffer;
+    }
   | { readonly tag: 'truncate'; readonly relationIds: readonly number[]; readonly raw: Buffer }
   /** Origin, type and logical messages: nothing to apply. */
   | { readonly tag: 'other' };
@@ -81,11 +96,21 @@ export function decodeMessage(raw: Buffer): Message {
     case 'R':
       return { tag: 'relation', relation: decodeRelation(raw) };
     case 'I':
-      return { tag: 'insert', relationId: raw.readUInt32BE(1), new: decodeTuple(raw, 6).tuple, raw };
+      return {
+        tag: 'insert',
+        relationId: raw.readUInt32BE(1),
+        new: decodeTuple(raw, 6).tuple,
+        raw,
+      };
     case 'U':
       return decodeUpdate(raw);
     case 'D':
-      return { tag: 'delete', relationId: raw.readUInt32BE(1), old: decodeTuple(raw, 6).tuple, raw };
+      return {
+        tag: 'delete',
+        relationId: raw.readUInt32BE(1),
+        old: decodeTuple(raw, 6).tuple,
+        raw,
+      };
     case 'T':
       return decodeTruncate(raw);
     case 'O':
@@ -100,10 +125,17 @@ export function decodeMessage(raw: Buffer): Message {
 function decodeUpdate(raw: Buffer): Message {
   const relationId = raw.readUInt32BE(1);
   const marker = raw[5];
-  if (marker === 0x4e /* N */) return { tag: 'update', relationId, old: undefined, new: decodeTuple(raw, 6).tuple, raw };
+  if (marker === 0x4e /* N */)
+    return { tag: 'update', relationId, old: undefined, new: decodeTuple(raw, 6).tuple, raw };
   const old = decodeTuple(raw, 6);
   // One byte for the N between the two.
-  return { tag: 'update', relationId, old: old.tuple, new: decodeTuple(raw, old.end + 1).tuple, raw };
+  return {
+    tag: 'update',
+    relationId,
+    old: old.tuple,
+    new: decodeTuple(raw, old.end + 1).tuple,
+    raw,
+  };
 }
 
 function decodeTruncate(raw: Buffer): Message {

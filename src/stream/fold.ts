@@ -3,7 +3,14 @@
  * Pure. Where folding would not be exact it says so, and the changes are applied in source order.
  */
 import type { Change } from './assemble.ts';
-import { cellLength, cellOffset, NULL_CELL, UNCHANGED_CELL, type Relation, type Tuple } from './decode.ts';
+import {
+  cellLength,
+  cellOffset,
+  NULL_CELL,
+  UNCHANGED_CELL,
+  type Relation,
+  type Tuple,
+} from './decode.ts';
 
 /** Changes of one table under one description of it. */
 export type RowChange = Exclude<Change, { tag: 'truncate' }>;

@@ -87,7 +87,8 @@ export class Follower {
     try {
       await writeAsReplica(session);
       const router = new Router();
-      for (const record of options.tables) router.set(record, await targetFor(session, mirror, record));
+      for (const record of options.tables)
+        router.set(record, await targetFor(session, mirror, record));
       return new Follower(options, session, router);
     } catch (error) {
       await session.close();
@@ -133,7 +134,8 @@ export class Follower {
   progress(): FollowProgress {
     const { oldestWaitingMs, knownLsn, isDrained } = this.#receiver;
     const behind = isDrained ? 0n : maxLsn(knownLsn, this.#appliedLsn) - this.#appliedLsn;
-    const lagMs = oldestWaitingMs === undefined ? 0 : this.#options.clock.now().getTime() - oldestWaitingMs;
+    const lagMs =
+      oldestWaitingMs === undefined ? 0 : this.#options.clock.now().getTime() - oldestWaitingMs;
     return {
       appliedLsn: this.#appliedLsn,
       lagBytes: Number(behind),
@@ -144,13 +146,18 @@ export class Follower {
   }
 
   async #run(): Promise<void> {
-    const confirming = setInterval(() => this.#receiver.confirm(this.#appliedLsn), CONFIRM_INTERVAL_MS);
+    const confirming = setInterval(
+      () => this.#receiver.confirm(this.#appliedLsn),
+      CONFIRM_INTERVAL_MS,
+    );
     try {
       await this.#receiver.open(this.#options.mirror, this.#options.from);
       while (!this.#stopping.signal.aborted) await this.#turn();
       this.#receiver.confirm(this.#appliedLsn);
     } catch (error) {
-      throw this.#stopping.signal.aborted ? new MirrorError('ConnectionFailed', 'the stream was stopped') : classify(error);
+      throw this.#stopping.signal.aborted
+        ? new MirrorError('ConnectionFailed', 'the stream was stopped')
+        : classify(error);
     } finally {
       clearInterval(confirming);
       this.#boundaries.close(new MirrorError('ConnectionFailed', 'the stream has ended'));
@@ -190,13 +197,17 @@ export class Follower {
   }
 
   async #boundary(): Promise<void> {
-    await this.#boundaries.runNext(this.#session, async (changed) => {
-      const targets: (ApplyTarget | undefined)[] = [];
-      for (const record of changed) targets.push(await this.#targetFor(record));
-      return () => {
-        for (const [index, record] of changed.entries()) this.#router.set(record, targets[index]);
-      };
-    }, (removed) => this.#router.remove(removed));
+    await this.#boundaries.runNext(
+      this.#session,
+      async (changed) => {
+        const targets: (ApplyTarget | undefined)[] = [];
+        for (const record of changed) targets.push(await this.#targetFor(record));
+        return () => {
+          for (const [index, record] of changed.entries()) this.#router.set(record, targets[index]);
+        };
+      },
+      (removed) => this.#router.remove(removed),
+    );
   }
 
   async #targetFor(record: TableRecord): Promise<ApplyTarget | undefined> {
@@ -216,7 +227,10 @@ export class Follower {
       await this.#applyLarge();
       return;
     }
-    const batch = inbox.takeWhole({ changes: this.#options.mirror.cdc.maxBatchSize, bytes: MAX_BATCH_BYTES });
+    const batch = inbox.takeWhole({
+      changes: this.#options.mirror.cdc.maxBatchSize,
+      bytes: MAX_BATCH_BYTES,
+    });
     await this.#applyWhole(batch);
   }
 
@@ -254,7 +268,9 @@ export class Follower {
         const part = await this.#nextPart();
         last = part;
         const work = this.#router.distribute([part]);
-        failed.push(...(await this.#failTables(await applyApart(this.#session, work, this.#onMissingRows))));
+        failed.push(
+          ...(await this.#failTables(await applyApart(this.#session, work, this.#onMissingRows))),
+        );
         this.#appliedChanges += part.changes.length;
         if (part.endLsn === undefined) continue;
         await advanceProgress(this.#session, this.#options.owner, part.endLsn);
@@ -278,7 +294,8 @@ export class Follower {
   async #nextPartEvent(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (!this.#receiver.inbox.isEmpty || this.#receiver.isBroken || this.#stopping.signal.aborted) resolve();
+      if (!this.#receiver.inbox.isEmpty || this.#receiver.isBroken || this.#stopping.signal.aborted)
+        resolve();
     });
     this.#wake = () => undefined;
   }
@@ -288,10 +305,17 @@ export class Follower {
     const since = this.#options.clock.now().toISOString();
     const records: TableRecord[] = [];
     for (const { table, error, entries } of failures) {
-      const failure = { code: error.code, message: error.message, hint: error.hint, since, attempts: 1 };
+      const failure = {
+        code: error.code,
+        message: error.message,
+        hint: error.hint,
+        since,
+        attempts: 1,
+      };
       const state = nextTableState(table.record.state, { type: 'failed', failure });
       await writeTableState(this.#session, this.#options.owner, table.record.id, { state });
-      if (!table.route.spool) await createSpool(this.#session, this.#options.owner, table.record.id);
+      if (!table.route.spool)
+        await createSpool(this.#session, this.#options.owner, table.record.id);
       if (!table.route.spool) await writeSpool(this.#session, entries);
       const record = { ...table.record, state };
       // Routed at once: later parts of the same transaction go to the spool. A rollback ends the follower.
@@ -303,7 +327,10 @@ export class Follower {
 
   #announceFailed(records: readonly TableRecord[]): void {
     for (const record of records) {
-      this.#options.log.warn({ table: formatTableName(record.source), state: record.state }, 'table failed');
+      this.#options.log.warn(
+        { table: formatTableName(record.source), state: record.state },
+        'table failed',
+      );
       this.#options.onTableFailed(record);
     }
   }

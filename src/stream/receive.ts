@@ -1,4 +1,5 @@
 /** The receiving end: replication stream -> messages -> transaction parts -> inbox. */
+import { classify } from '../core/errors.ts';
 import { LSN_ZERO, type Lsn, maxLsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { openReplication, type ReplicationStream } from '../postgres/replication.ts';
@@ -14,7 +15,7 @@ export class Receiver {
   readonly #assembler = new Assembler();
   readonly #onEvent: () => void;
   #stream: ReplicationStream | undefined;
-  #broken: unknown;
+  #broken: Error | undefined;
   #serverLsn = LSN_ZERO;
   #receivedLsn = LSN_ZERO;
 
@@ -87,7 +88,7 @@ export class Receiver {
   }
 
   #break(error: unknown): void {
-    this.#broken ??= error;
+    this.#broken ??= classify(error);
     this.#onEvent();
   }
 }

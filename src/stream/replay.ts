@@ -29,16 +29,25 @@ export const REPLAY_BATCH_BYTES = 4 * 1024 * 1024;
 const REPLAY_BATCH_ROWS = 5_000;
 
 /** One batch inside the caller's transaction, which moves the replay's position too. No rows: the spool is empty. */
-export async function replayBatch(session: Session, owner: Owner, options: ReplayOptions): Promise<ReplayResult> {
+export async function replayBatch(
+  session: Session,
+  owner: Owner,
+  options: ReplayOptions,
+): Promise<ReplayResult> {
   const { tableId, target, visibility } = options;
   const after = await readReplayPosition(session, owner, tableId);
-  const rows = await session.query(selectSpoolBatchSql(tableId), [after, REPLAY_BATCH_BYTES, REPLAY_BATCH_ROWS]);
+  const rows = await session.query(selectSpoolBatchSql(tableId), [
+    after,
+    REPLAY_BATCH_BYTES,
+    REPLAY_BATCH_ROWS,
+  ]);
   let bytes = 0;
   const entries: { changes: Change[] }[] = [];
   for (const row of rows) {
     const data = Buffer.from(row['data'] ?? '', 'hex');
     bytes += data.length;
-    if (visibility === undefined || !sees(visibility, Number(row['xid']))) entries.push({ changes: readFrames(data) });
+    if (visibility === undefined || !sees(visibility, Number(row['xid'])))
+      entries.push({ changes: readFrames(data) });
   }
   const missingRows = await applyEntries(session, target, entries);
   const last = rows.at(-1)?.['seq'] ?? after;

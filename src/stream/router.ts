@@ -34,7 +34,11 @@ export class Router {
   readonly #tables = new Map<string, RoutedTable>();
 
   set(record: TableRecord, target: ApplyTarget | undefined): void {
-    this.#tables.set(formatTableName(record.source), { record, route: routeOf(record.state), target });
+    this.#tables.set(formatTableName(record.source), {
+      record,
+      route: routeOf(record.state),
+      target,
+    });
   }
 
   remove(source: TableName): void {
@@ -58,7 +62,11 @@ export class Router {
       const entries = new Map<RoutedTable, Change[]>();
       for (const change of part.changes) {
         const tables = this.#tablesOf(change);
-        addToSegments(segments, change, tables.filter(({ route }) => route.live));
+        addToSegments(
+          segments,
+          change,
+          tables.filter(({ route }) => route.live),
+        );
         for (const table of tables) append(entries, table, change);
       }
       for (const [table, changes] of entries) {
@@ -94,6 +102,16 @@ function addToSegments(segments: Segment[], change: Change, tables: readonly Rou
   append(last.tables, table, change);
 }
 
-function toEntry(table: RoutedTable, part: TransactionPart, changes: readonly Change[]): SpoolEntry {
-  return { tableId: table.record.id, source: table.record.source, xid: part.xid, commitLsn: part.commitLsn, changes };
+function toEntry(
+  table: RoutedTable,
+  part: TransactionPart,
+  changes: readonly Change[],
+): SpoolEntry {
+  return {
+    tableId: table.record.id,
+    source: table.record.source,
+    xid: part.xid,
+    commitLsn: part.commitLsn,
+    changes,
+  };
 }

@@ -91,7 +91,8 @@ export function readFrames(data: Buffer): Change[] {
       continue;
     }
     if (relation === undefined) throw new Error('spool: a change before its description');
-    if (message.tag === 'truncate') changes.push({ tag: 'truncate', relations: [relation], raw: message.raw });
+    if (message.tag === 'truncate')
+      changes.push({ tag: 'truncate', relations: [relation], raw: message.raw });
     else if (message.tag === 'insert' || message.tag === 'update' || message.tag === 'delete')
       changes.push({ ...message, relation });
   }

@@ -58,9 +58,16 @@ export async function loadTarget(
   excludeColumns: readonly string[],
 ): Promise<ApplyTarget> {
   const rows = await session.query(SELECT_COLUMNS, [quoteTable(table)], 'load_target_columns');
-  const unique = await session.query(SELECT_OTHER_UNIQUE, [quoteTable(table)], 'load_target_unique');
+  const unique = await session.query(
+    SELECT_OTHER_UNIQUE,
+    [quoteTable(table)],
+    'load_target_unique',
+  );
   if (rows.length === 0 && !(await exists(session, table)))
-    throw new MirrorError('TableMissing', `destination table ${formatTableName(table)} does not exist`);
+    throw new MirrorError(
+      'TableMissing',
+      `destination table ${formatTableName(table)} does not exist`,
+    );
   const columns = new Map<string, KeyColumn>();
   const generated = new Set<string>();
   const key: { name: string; position: number }[] = [];

@@ -22,7 +22,13 @@ export function textArray(tuples: readonly Tuple[], column: number): Buffer {
     const length = sent(tuple, column);
     array.writeInt32BE(length, at);
     at += 4;
-    if (length > 0) at += tuple.bytes.copy(array, at, cellOffset(tuple, column), cellOffset(tuple, column) + length);
+    if (length > 0)
+      at += tuple.bytes.copy(
+        array,
+        at,
+        cellOffset(tuple, column),
+        cellOffset(tuple, column) + length,
+      );
   }
   return array;
 }

@@ -8,7 +8,16 @@ import { sharedClusters } from '../servers/shared.ts';
 import { definitions } from './compare.ts';
 import { TestMirror } from './test-mirror.ts';
 
-const CHINOOK = join(import.meta.dirname, '..', '..', '..', 'shared', 'data', 'chinook', 'chinook.sql');
+const CHINOOK = join(
+  import.meta.dirname,
+  '..',
+  '..',
+  '..',
+  'shared',
+  'data',
+  'chinook',
+  'chinook.sql',
+);
 const isThere = existsSync(CHINOOK);
 if (!isThere) console.error('SKIPPED: the Chinook database is not there; its test did not run');
 
@@ -57,44 +66,54 @@ update genre set name = name || '!' where genre_id > 1000;
 delete from genre where genre_id between 1100 and 1200;
 `;
 
-test('Chinook is mirrored whole, follows changes, and is mended by a resync', { skip: !isThere }, async () => {
-  const sql = await readFile(CHINOOK, 'utf8');
-  // What comes before makes and enters the database, in psql's own language.
-  const setup = sql.slice(sql.indexOf('\\c chinook;') + '\\c chinook;'.length);
-  await using mirror = await TestMirror.create(await sharedClusters(), setup);
-  const tables = (generation: number): Record<string, unknown>[] =>
-    TABLES.map((name) => ({
-      source: `public.${name}`,
-      ...(name === 'track' ? { resyncGeneration: generation } : {}),
-    }));
+test(
+  'Chinook is mirrored whole, follows changes, and is mended by a resync',
+  { skip: !isThere },
+  async () => {
+    const sql = await readFile(CHINOOK, 'utf8');
+    // What comes before makes and enters the database, in psql's own language.
+    const setup = sql.slice(sql.indexOf('\\c chinook;') + '\\c chinook;'.length);
+    await using mirror = await TestMirror.create(await sharedClusters(), setup);
+    const tables = (generation: number): Record<string, unknown>[] =>
+      TABLES.map((name) => ({
+        source: `public.${name}`,
+        ...(name === 'track' ? { resyncGeneration: generation } : {}),
+      }));
 
-  await mirror.write({ tables: tables(0) });
-  await mirror.start();
-  await mirror.waitReady();
-  await mirror.assertSame(TABLES);
-  const [wanted, made] = [await definitions(mirror.source), await definitions(mirror.destination)];
-  assert.deepEqual(made, wanted);
-  assert.equal(wanted.filter((line) => line.startsWith('f ')).length, 11);
-  await mirror.assertNothingToDo();
+    await mirror.write({ tables: tables(0) });
+    await mirror.start();
+    await mirror.waitReady();
+    await mirror.assertSame(TABLES);
+    const [wanted, made] = [
+      await definitions(mirror.source),
+      await definitions(mirror.destination),
+    ];
+    assert.deepEqual(made, wanted);
+    assert.equal(wanted.filter((line) => line.startsWith('f ')).length, 11);
+    await mirror.assertNothingToDo();
 
-  await mirror.atSource(MIXED_DML);
-  await mirror.caughtUp();
-  await mirror.assertSame(TABLES);
+    await mirror.atSource(MIXED_DML);
+    await mirror.caughtUp();
+    await mirror.assertSame(TABLES);
 
-  await mirror.atDestination(`
+    await mirror.atDestination(`
     set session_replication_role = replica;
     delete from track where track_id % 7 = 0;
     update track set name = 'damaged' where track_id % 11 = 0;
     insert into track select 100000 + track_id, 'extra', album_id, media_type_id, genre_id, null, 1, 1, 1
       from track where track_id < 50`);
-  await mirror.write({ tables: tables(1) });
-  await mirror.waitReady();
-  const status = await mirror.status();
-  assert.deepEqual(status?.status.tables.find(({ source }) => source === 'public.track')?.resyncGeneration, {
-    desired: 1,
-    observed: 1,
-  });
-  await mirror.assertSame(TABLES);
-  assert.deepEqual(await definitions(mirror.destination), wanted);
-  await mirror.assertNothingToDo();
-});
+    await mirror.write({ tables: tables(1) });
+    await mirror.waitReady();
+    const status = await mirror.status();
+    assert.deepEqual(
+      status?.status.tables.find(({ source }) => source === 'public.track')?.resyncGeneration,
+      {
+        desired: 1,
+        observed: 1,
+      },
+    );
+    await mirror.assertSame(TABLES);
+    assert.deepEqual(await definitions(mirror.destination), wanted);
+    await mirror.assertNothingToDo();
+  },
+);

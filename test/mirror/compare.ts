@@ -19,17 +19,25 @@ export async function digest({ cluster, database }: Place, table: string): Promi
 }
 
 /** Fails, naming the tables, when a row differs. */
-export async function assertSameRows(source: Place, destination: Place, tables: readonly string[]): Promise<void> {
+export async function assertSameRows(
+  source: Place,
+  destination: Place,
+  tables: readonly string[],
+): Promise<void> {
   const differing: string[] = [];
   for (const table of tables) {
     const [left, right] = [await digest(source, table), await digest(destination, table)];
-    if (left !== right) differing.push(`${table}: ${left} at the source, ${right} at the destination`);
+    if (left !== right)
+      differing.push(`${table}: ${left} at the source, ${right} at the destination`);
   }
   assert.deepEqual(differing, []);
 }
 
 /** Names and definitions of a schema's indexes and constraints, in order. */
-export async function definitions({ cluster, database }: Place, schema = 'public'): Promise<string[]> {
+export async function definitions(
+  { cluster, database }: Place,
+  schema = 'public',
+): Promise<string[]> {
   const rows = await cluster.query(
     database,
     `select 'index ' || indexdef as line from pg_indexes where schemaname = '${schema}'

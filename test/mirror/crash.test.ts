@@ -34,18 +34,27 @@ const transaction: Transaction = (writer, round) => {
     { id: to, amount: 1 },
   ]
     .sort((a, b) => a.id - b.id)
-    .map(({ id, amount }) => `update accounts set balance = balance + ${amount}, version = version + 1 where id = ${id}`);
+    .map(
+      ({ id, amount }) =>
+        `update accounts set balance = balance + ${amount}, version = version + 1 where id = ${id}`,
+    );
   return [
     `insert into history (writer, round) values (${writer}, ${round})`,
     ...transfer,
     `insert into codes values ('w${writer}-${round}', ${own})`,
-    ...(round % 5 === 4 ? [`update codes set code = code || 'x' where code = 'w${writer}-${round - 1}'`] : []),
+    ...(round % 5 === 4
+      ? [`update codes set code = code || 'x' where code = 'w${writer}-${round - 1}'`]
+      : []),
     ...(round % 7 === 6 ? [`delete from codes where code = 'w${writer}-${round - 3}'`] : []),
     `insert into bulk values (${own}, 'payload ${round}')`,
     'savepoint half',
     `delete from bulk where id = ${own - 10}`,
     ...(round % 3 === 0 ? ['rollback to savepoint half'] : []),
-    ...(round % 50 === 49 ? [`update bulk set payload = payload || '.' where id between ${10_000 * writer + 1} and ${10_000 * writer + 3000}`] : []),
+    ...(round % 50 === 49
+      ? [
+          `update bulk set payload = payload || '.' where id between ${10_000 * writer + 1} and ${10_000 * writer + 3000}`,
+        ]
+      : []),
   ];
 };
 
@@ -82,9 +91,16 @@ test('kill -9 at any moment, many times, under concurrent writers', async () => 
 
 /** One slot, and no spool, saved key or session of a daemon that is gone. */
 async function assertNothingLeftOver(mirror: TestMirror): Promise<void> {
-  const slots = await mirror.atSource(`select slot_name from pg_replication_slots where database = current_database()`);
-  assert.deepEqual(slots.map((slot) => slot['slot_name']), [`bunny_${mirror.name}`]);
-  const spools = await mirror.atDestination(`select relname from pg_class where relname like 'spool\\_%' and relkind = 'r'`);
+  const slots = await mirror.atSource(
+    `select slot_name from pg_replication_slots where database = current_database()`,
+  );
+  assert.deepEqual(
+    slots.map((slot) => slot['slot_name']),
+    [`bunny_${mirror.name}`],
+  );
+  const spools = await mirror.atDestination(
+    `select relname from pg_class where relname like 'spool\\_%' and relkind = 'r'`,
+  );
   assert.deepEqual(spools, []);
   assert.deepEqual(await mirror.atDestination('select * from bunnydb.saved_foreign_keys'), []);
 }

@@ -1,11 +1,12 @@
 /** One mirror under test: two fresh databases, a mirror file, a status directory, the daemon. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { readStatus } from '../../src/status/read-status.ts';
 import type { Status } from '../../src/status/status.ts';
+import type { Connection } from '../../src/core/mirror.ts';
 import type { Row } from '../../src/postgres/session.ts';
 import type { Cluster } from '../servers/cluster.ts';
 import { type CommandResult, Daemon, runCommand } from '../servers/daemon.ts';
@@ -46,13 +47,32 @@ export class TestMirror implements AsyncDisposable {
 
   /** Makes both databases; `setup` is run at the source. */
   static async create(clusters: SharedClusters, setup: string): Promise<TestMirror> {
-    const place = async (cluster: Cluster): Promise<Place> => ({ cluster, database: await cluster.createDatabase() });
-    const [source, destination] = await Promise.all([place(clusters.source), place(clusters.destination)]);
+    const place = async (cluster: Cluster): Promise<Place> => ({
+      cluster,
+      database: await cluster.createDatabase(),
+    });
+    const [source, destination] = await Promise.all([
+      place(clusters.source),
+      place(clusters.destination),
+    ]);
     await source.cluster.query(source.database, setup);
     const root = await mkdtemp(join(tmpdir(), 'bunnydb-test-'));
     const mirror = new TestMirror(root, source, destination);
     await mkdir(mirror.mirrorDirectory);
     return mirror;
+  }
+
+  sourceEndpoint(): Connection {
+    return endpoint(this.source);
+  }
+
+  destinationEndpoint(): Connection {
+    return endpoint(this.destination);
+  }
+
+  /** Everything the daemons of this mirror wrote. */
+  async readLog(): Promise<string> {
+    return readFile(this.log, 'utf8');
   }
 
   /** Writes the mirror file, whole, as git would. */
@@ -70,7 +90,12 @@ export class TestMirror implements AsyncDisposable {
 
   async start(args: readonly string[] = []): Promise<Daemon> {
     const { mirrorDirectory, statusDirectory, log } = this;
-    this.#daemon = await Daemon.start({ mirrorDirectory, statusDirectory, log, args: ['--log-level', 'debug', ...args] });
+    this.#daemon = await Daemon.start({
+      mirrorDirectory,
+      statusDirectory,
+      log,
+      args: ['--log-level', 'debug', ...args],
+    });
     return this.#daemon;
   }
 
@@ -92,7 +117,10 @@ export class TestMirror implements AsyncDisposable {
   }
 
   /** Waits until the status file says so; fails with the status and the end of the log. */
-  async waitFor(condition: (status: Status) => boolean, timeoutMs = WAIT_TIMEOUT_MS): Promise<Status> {
+  async waitFor(
+    condition: (status: Status) => boolean,
+    timeoutMs = WAIT_TIMEOUT_MS,
+  ): Promise<Status> {
     let last: Status | undefined;
     await until(
       async () => {
@@ -119,7 +147,8 @@ export class TestMirror implements AsyncDisposable {
 
   /** Runs a command on this mirror's directory. */
   async command(verb: string, ...args: string[]): Promise<CommandResult> {
-    const status = verb === 'status' || verb === 'wait' ? ['--status-dir', this.statusDirectory] : [];
+    const status =
+      verb === 'status' || verb === 'wait' ? ['--status-dir', this.statusDirectory] : [];
     return runCommand([verb, '--dir', this.mirrorDirectory, ...status, ...args]);
   }
 
@@ -167,6 +196,6 @@ export class TestMirror implements AsyncDisposable {
   }
 }
 
-function endpoint({ cluster, database }: Place): object {
+function endpoint({ cluster, database }: Place): Connection {
   return cluster.connection(database);
 }

@@ -1,0 +1,151 @@
+/** The command line: which verbs there are and what they take. Each verb is a file of its own. */
+import { join } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Log } from '../core/log.ts';
+import { EXIT_CODE_HELP } from './exit-codes.ts';
+import type { Output } from './output.ts';
+import { plan } from './plan.ts';
+import { run } from './run.ts';
+import { status } from './status.ts';
+import { validate } from './validate.ts';
+import { parseDurationMs, wait } from './wait.ts';
+
+/** What the process lends to its command. */
+export interface Environment {
+  readonly out: Output;
+  /** Aborts when the process is told to stop. */
+  readonly signal: AbortSignal;
+  readonly onHangup: (listener: () => void) => void;
+  readonly createLog: (level: string) => Log;
+  readonly isGithub: boolean;
+  /** Takes the exit code when the command has ended. */
+  readonly exit: (code: number) => void;
+}
+
+interface Directories {
+  readonly dir: string;
+  readonly statusDir?: string;
+}
+
+/** Throws CommanderError for what it does not understand, and after --help. */
+export function buildProgram(environment: Environment): Command {
+  const root = new Command('bunnydb')
+    .description(
+      'Keeps PostgreSQL tables mirrored from one database into another, driven by YAML files.',
+    )
+    .exitOverride()
+    .addHelpText('after', EXIT_CODE_HELP);
+  addRun(root, environment);
+  addValidate(root, environment);
+  addPlan(root, environment);
+  addStatus(root, environment);
+  addWait(root, environment);
+  return root;
+}
+
+function addRun(root: Command, { signal, onHangup, createLog, exit }: Environment): void {
+  withStatusDir(verb(root, 'run', 'mirror what the files say, until stopped'))
+    .option('--once', 'end when every mirror is Ready or has failed', false)
+    .addOption(
+      new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'),
+    )
+    .action(async (options: Directories & { once: boolean; logLevel: string }) => {
+      const log = createLog(options.logLevel);
+      exit(await run(resolveDirectories(options), { log, signal, onHangup }));
+    });
+}
+
+function addValidate(root: Command, { out, isGithub, exit }: Environment): void {
+  verb(root, 'validate', 'check mirror files, without any database')
+    .argument('[paths...]', 'files and directories (default: --dir)')
+    .addOption(
+      new Option('-o, --output <format>', 'github by itself under GITHUB_ACTIONS').choices([
+        'text',
+        'json',
+        'github',
+      ]),
+    )
+    .action(
+      async (paths: string[], options: { dir: string; output?: 'text' | 'json' | 'github' }) => {
+        const output = options.output ?? (isGithub ? 'github' : 'text');
+        exit(await validate(paths, { dir: options.dir, output }, { stdout: out.print }));
+      },
+    );
+}
+
+function addPlan(root: Command, { out, exit }: Environment): void {
+  verb(root, 'plan', 'show what run would do; changes nothing')
+    .argument('[name]', 'a mirror (default: all)')
+    .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
+    .option('--detailed-exitcode', 'exit with 2 when there is something to do', false)
+    .action(async (name: string | undefined, options: Parameters<typeof plan>[1]) => {
+      exit(await plan(name, options, out));
+    });
+}
+
+function addStatus(root: Command, { out, signal, exit }: Environment): void {
+  withStatusDir(verb(root, 'status', 'show what the daemon wrote last'))
+    .argument('[name]', 'a mirror (default: all)')
+    .addOption(
+      new Option('-o, --output <format>').choices(['table', 'yaml', 'json']).default('table'),
+    )
+    .option('--watch', 'again every second, until stopped', false)
+    .action(
+      async (
+        name: string | undefined,
+        options: Directories & { output: 'table' | 'yaml' | 'json'; watch: boolean },
+      ) => {
+        exit(await status(name, { ...resolveDirectories(options), signal }, out));
+      },
+    );
+}
+
+function addWait(root: Command, { out, signal, exit }: Environment): void {
+  withStatusDir(verb(root, 'wait', 'wait until the daemon has done what the file says now'))
+    .argument('[name]', 'a mirror')
+    .option('--all', 'all mirrors', false)
+    .option('--for <what>', 'Ready, or resync=<schema.table>', parseGoal, 'Ready')
+    .option('--timeout <duration>', 'such as 30s, 10m, 1h (default: 10m)', parseTimeout)
+    .action(
+      async (
+        name: string | undefined,
+        options: Directories & { all: boolean; for: string; timeout?: number },
+      ) => {
+        if ((name === undefined) !== options.all) root.error('error: name a mirror, or give --all');
+        const timeoutMs = options.timeout ?? DEFAULT_WAIT_MS;
+        exit(await wait(name, { ...resolveDirectories(options), timeoutMs, signal }, out));
+      },
+    );
+}
+
+const DEFAULT_WAIT_MS = 10 * 60_000;
+
+function verb(root: Command, name: string, description: string): Command {
+  return root
+    .command(name)
+    .description(description)
+    .exitOverride()
+    .option('--dir <dir>', 'directory of the mirror files', 'mirrors.d');
+}
+
+function withStatusDir(command: Command): Command {
+  return command.option(
+    '--status-dir <dir>',
+    'directory of the status files (default: status in --dir)',
+  );
+}
+
+function resolveDirectories<T extends Directories>(options: T): T & { statusDir: string } {
+  return { ...options, statusDir: options.statusDir ?? join(options.dir, 'status') };
+}
+
+function parseGoal(text: string): string {
+  if (text === 'Ready' || text.startsWith('resync=')) return text;
+  throw new InvalidArgumentError('It is Ready, or resync=<schema.table>.');
+}
+
+function parseTimeout(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === undefined) throw new InvalidArgumentError('It is a number with ms, s, m or h.');
+  return ms;
+}

@@ -1,0 +1,54 @@
+/** What a status is computed from: the daemon's knowledge of one mirror, as plain data. */
+import type { MirrorError } from '../core/errors.ts';
+import type { Lsn } from '../core/lsn.ts';
+import type { Mirror, ResyncStrategy } from '../core/mirror.ts';
+import type { ObservedSlot } from '../core/observed.ts';
+import type { TableFailure, TableRecord } from '../core/table-state.ts';
+import type { CopyStep } from '../execute/copy-run.ts';
+import type { Plan } from '../plan/plan.ts';
+
+export type MirrorState =
+  | 'PENDING'
+  | 'SNAPSHOTTING'
+  | 'RUNNING'
+  | 'RESYNCING'
+  | 'SUSPENDED'
+  | 'FAILED'
+  | 'TERMINATING';
+
+/** Everything the daemon knows of one mirror at one moment. */
+export interface MirrorView {
+  readonly mirror: Mirror;
+  /** Of the last pass that could look; undefined before the first. */
+  readonly plan: Plan | undefined;
+  readonly slot: ObservedSlot | undefined;
+  /** The ledger's tables, or the stream's newer view of them. */
+  readonly records: readonly TableRecord[];
+  /** Copies that run or wait, by formatTableName(source). */
+  readonly runs: ReadonlyMap<string, RunView>;
+  /** What keeps tables from going on, refused or failed, by formatTableName(source). */
+  readonly failures: ReadonlyMap<string, TableFailure>;
+  readonly stream: StreamView | undefined;
+  /** What ended the last pass or the stream; undefined when all is well. */
+  readonly failure: MirrorError | undefined;
+  /** Errors of the newest file, while an older spec runs on. */
+  readonly specErrors: readonly string[];
+}
+
+export interface StreamView {
+  readonly appliedLsn: Lsn;
+  readonly lagBytes: number;
+  readonly lagSeconds: number;
+}
+
+/** A copy that runs or waits for its turn. */
+export interface RunView {
+  readonly strategy: ResyncStrategy;
+  readonly step: CopyStep;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly rowsCopied: number;
+  /** An estimate; grows when it proves too low. */
+  readonly rowsTotal: number;
+  readonly bytesCopied: number;
+}
