@@ -49,7 +49,10 @@ async function withSource<T>(
 }
 
 async function lagOfAnchor(context: BenchContext, database: string): Promise<Lag> {
-  await using subscription = await Subscription.create(context, database, LOAD_TABLES);
+  await using subscription = await Subscription.create(context, database, {
+    ...LOAD_TABLES,
+    streaming: 'parallel',
+  });
   return await measure(
     context,
     { source: database, destination: subscription.database },
@@ -154,7 +157,7 @@ function sectionOf(anchors: readonly Lag[], ours: readonly Lag[]): Section {
     ],
     remarks: [
       'from the commit, as its writer learns of it, until a session at the destination sees the row; looked for each ms',
-      "the anchor is PostgreSQL's own logical replication with its defaults; less than 1x is faster",
+      "the anchor is PostgreSQL's own logical replication, with synchronous_commit = on as bunnydb has it; less than 1x is faster",
       ...(cpu.length > 0 ? [] : ['no figure for the CPU: no /proc here']),
     ],
   };

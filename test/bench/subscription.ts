@@ -1,8 +1,18 @@
-/** The anchor of the stream: PostgreSQL's own logical replication, with its defaults, but as durable as bunnydb: it waits for the disk. */
+/** The anchor of the stream: PostgreSQL's own logical replication, as durable as bunnydb: it waits for the disk. */
 import { quoteLiteral } from '../../src/sql/quote.ts';
 import { type BenchContext, reached } from './servers.ts';
 
+/** Whether a large transaction is applied from its commit on, or while it runs. */
+export type Streaming = 'off' | 'parallel';
+
 let subscriptionsMade = 0;
+
+export interface SubscribedTables {
+  readonly names: readonly string[];
+  /** Makes them, empty and with their keys. */
+  readonly create: string;
+  readonly streaming: Streaming;
+}
 
 export class Subscription implements AsyncDisposable {
   /** The destination's database, made for this subscription. */
@@ -17,11 +27,11 @@ export class Subscription implements AsyncDisposable {
     this.database = database;
   }
 
-  /** `create` makes the tables, empty and with their keys. Returns when they are copied and follow the source. */
+  /** Returns when the tables are copied and follow the source. */
   static async create(
     context: BenchContext,
     sourceDatabase: string,
-    tables: { readonly names: readonly string[]; readonly create: string },
+    tables: SubscribedTables,
   ): Promise<Subscription> {
     const { source, destination } = context;
     const database = await destination.createDatabase();
@@ -35,7 +45,7 @@ export class Subscription implements AsyncDisposable {
     await destination.query(
       database,
       `create subscription ${name} connection ${quoteLiteral(subscription.#connection())} publication ${name}
-       with (synchronous_commit = on)`,
+       with (synchronous_commit = on, streaming = ${tables.streaming})`,
     );
     await reached(context, 'a subscription that follows', async () => {
       const waiting = `select 1 as found from pg_subscription_rel where srsubstate <> 'r'`;
