@@ -70,6 +70,9 @@ async function waitForStatus(stage: Stage, { signal, say, what, holds }: Wait): 
   for (;;) {
     const status = await readStatus(stage.workspace.statusFile);
     if (holds(status)) return;
+    // Only a human can mend it: waiting would be in vain.
+    const stalled = status?.conditions.find(({ type }) => type === 'Stalled');
+    if (stalled) throw new Error(`waited in vain until ${what}: ${stalled.message}`);
     const phases = (status?.tables ?? [])
       .map(({ phase, resync }) => `${phase} ${resync?.step}`)
       .join();
