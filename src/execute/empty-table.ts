@@ -5,6 +5,7 @@ import type { Session } from '../postgres/session.ts';
 import { truncateSql } from '../sql/apply.ts';
 import { dropForeignKeySql } from '../sql/foreign-key-ddl.ts';
 import { readInboundForeignKeys } from '../observe/foreign-keys.ts';
+import { loadTarget } from '../stream/target.ts';
 
 /**
  * Empties a table for a copy. Foreign keys that point at it are written down in the ledger and dropped
@@ -24,6 +25,6 @@ export async function emptyTable(
       await saveForeignKey(session, owner, { ...key, table });
       await session.query(dropForeignKeySql(key.owner, key.name));
     }
-    await session.query(truncateSql([table]));
+    await session.query(truncateSql([await loadTarget(session, table, [])]));
   });
 }

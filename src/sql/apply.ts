@@ -41,6 +41,33 @@ export function updateSql(
   return `update ${quoteTable(table)} as t set ${assignments} from ${unnestSql(aliases)} where ${keyMatch(key)}`;
 }
 
+/**
+ * For what UPDATE cannot set (identity ALWAYS): takes the rows out and puts them in again, with the
+ * columns of `kept` as they were. Parameters as updateSql's.
+ */
+export function replaceSql(
+  table: TableName,
+  key: readonly KeyColumn[],
+  columns: { readonly set: readonly ApplyColumn[]; readonly kept: readonly ApplyColumn[] },
+): string {
+  const { set, kept } = columns;
+  const keys = key.map((_, index) => `k${index}`);
+  const news = set.map((_, index) => `c${index}`);
+  const olds = kept.map((_, index) => `o${index}`);
+  const returned = [
+    ...news.map((alias) => `s.${alias}`),
+    ...kept.map(({ name }) => `t.${quoteIdent(name)}`),
+  ];
+  const values = [...set.map((column, index) => `c${index}::${column.baseType}`), ...olds];
+  return (
+    `with gone (${[...news, ...olds].join(', ')}) as (` +
+    `delete from ${quoteTable(table)} as t using ${unnestSql([...keys, ...news])} where ${keyMatch(key)} ` +
+    `returning ${returned.join(', ')}) ` +
+    `insert into ${quoteTable(table)} (${[...set, ...kept].map(({ name }) => quoteIdent(name)).join(', ')}) ` +
+    `overriding system value select ${values.join(', ')} from gone`
+  );
+}
+
 /** Parameters: a text[] for each key column. */
 export function deleteSql(table: TableName, key: readonly KeyColumn[]): string {
   return `delete from ${quoteTable(table)} as t using ${unnestSql(key.map((_, index) => `k${index}`))} where ${keyMatch(key)}`;
@@ -58,12 +85,12 @@ export function updateOneSql(
         `${quoteIdent(column.name)} = $${old.length + index + 1}::text::${column.baseType}`,
     )
     .join(', ');
-  return `update ${quoteTable(table)} set ${assignments} where ctid = ${oneRowSql(table, old)}`;
+  return `update ${quoteTable(table)} set ${assignments} where (tableoid, ctid) = ${oneRowSql(table, old)}`;
 }
 
 /** Touches exactly one row that prints like the old one. Parameters: a text for each old column. */
 export function deleteOneSql(table: TableName, old: readonly ApplyColumn[]): string {
-  return `delete from ${quoteTable(table)} where ctid = ${oneRowSql(table, old)}`;
+  return `delete from ${quoteTable(table)} where (tableoid, ctid) = ${oneRowSql(table, old)}`;
 }
 
 /** In the order of the relation's columns; text format. */
@@ -71,14 +98,24 @@ export function copyIntoSql(table: TableName, columns: readonly ApplyColumn[]): 
   return `copy ${quoteTable(table)} (${columns.map((column) => quoteIdent(column.name)).join(', ')}) from stdin`;
 }
 
+/** A partitioned table has no rows of its own; of any other, what inherits from it is not ours. */
+export interface EmptiedTable {
+  readonly table: TableName;
+  readonly partitioned: boolean;
+}
+
 /** One statement for all, as at the source. */
-export function truncateSql(tables: readonly TableName[]): string {
-  return `truncate ${tables.map((table) => `only ${quoteTable(table)}`).join(', ')}`;
+export function truncateSql(tables: readonly EmptiedTable[]): string {
+  return `truncate ${tables.map(emptiedSql).join(', ')}`;
 }
 
 /** For a table that a foreign key from outside keeps from being truncated. */
-export function deleteAllSql(table: TableName): string {
-  return `delete from ${quoteTable(table)}`;
+export function deleteAllSql(table: EmptiedTable): string {
+  return `delete from ${emptiedSql(table)}`;
+}
+
+function emptiedSql({ table, partitioned }: EmptiedTable): string {
+  return `${partitioned ? '' : 'only '}${quoteTable(table)}`;
 }
 
 function unnestSql(aliases: readonly string[]): string {
@@ -96,6 +133,7 @@ function keyMatch(key: readonly KeyColumn[]): string {
 }
 
 /**
+ * A ctid alone is not unique among partitions.
  * json, xml and point have no equality, and equal floats may print differently: the text that the
  * type's output function gives is compared instead (format's %s, since a cast to text trims char(n)).
  */
@@ -105,5 +143,5 @@ function oneRowSql(table: TableName, old: readonly ApplyColumn[]): string {
     const parameter = `$${index + 1}::text`;
     return `case when ${parameter} is null then ${name} is not distinct from null else format('%s', ${name}) = ${parameter} end`;
   });
-  return `(select ctid from ${quoteTable(table)} where ${matches.join(' and ') || 'true'} limit 1)`;
+  return `(select tableoid, ctid from ${quoteTable(table)} where ${matches.join(' and ') || 'true'} limit 1)`;
 }

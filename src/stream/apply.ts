@@ -11,12 +11,20 @@ import {
   deleteOneSql,
   deleteSql,
   insertSql,
+  replaceSql,
   updateOneSql,
   updateSql,
   type KeyColumn,
 } from '../sql/apply.ts';
 import type { Relation, Tuple } from './decode.ts';
-import { foldChanges, sentColumns, type NetEffect, type RowChange } from './fold.ts';
+import {
+  foldChanges,
+  keyText,
+  mergeTuples,
+  sentColumns,
+  type NetEffect,
+  type RowChange,
+} from './fold.ts';
 import type { ApplyTarget } from './target.ts';
 import { copyRows, textArray, textValue } from './values.ts';
 
@@ -73,8 +81,16 @@ async function applyRun(
   const net = foldChanges(changes, relation, mapping.key);
   if (net === undefined) return writer.inOrder(changes);
   const single = changes.length === 1;
-  if (!target.hasOtherUnique || single) return writer.setWise(net);
+  if (single || !canCollide(target, mapping)) return writer.setWise(net);
   return writer.setWiseOr(net, async () => writer.inOrder(changes));
+}
+
+/** Whether a unique value besides the key can move between rows, and folded writes collide on the way. */
+function canCollide(target: ApplyTarget, { columns, key }: Mapping): boolean {
+  const names = new Set(key.map((position) => columns[position]?.name));
+  const isKey =
+    names.size === target.primaryKey.length && target.primaryKey.every((name) => names.has(name));
+  return target.hasOtherUnique || (target.primaryKey.length > 0 && !isKey);
 }
 
 function mapColumns(target: ApplyTarget, relation: Relation): Mapping {
@@ -117,8 +133,7 @@ class TableWriter {
   /** Deletes, then updates, then inserts. Returns how many rows were not there. */
   async setWise(net: NetEffect): Promise<number> {
     let missing = await this.#delete(net.deletes);
-    for (const group of net.updates)
-      missing += await this.#update(group.tuples, group.tuples, group.columns);
+    for (const group of net.updates) missing += await this.#update(group.tuples, group.columns);
     await this.#insert(net.inserts);
     return missing;
   }
@@ -174,35 +189,74 @@ class TableWriter {
     else for (let row = 0; row < tuples.length; row += 1) await this.#session.run(statement);
   }
 
-  async #update(
+  /** Of rows whose key did not change. */
+  async #update(tuples: readonly Tuple[], columns: readonly number[]): Promise<number> {
+    const { key } = this.#mapping;
+    const sent = columns.filter((column) => this.#isWritten(column) && !key.includes(column));
+    const fixed = sent.filter((column) => this.#isFixed(column));
+    const set = sent.filter((column) => !fixed.includes(column));
+    if (sent.length === 0) return 0;
+    if (set.length === 0) return this.#replace(tuples, tuples, sent);
+    // What UPDATE cannot set is the same as before, or the row is not found.
+    const by = [...key, ...fixed];
+    const statement = updateSql(this.#target.table, this.#columns(by), this.#columns(set));
+    const values = [...this.#arrays(tuples, by), ...this.#arrays(tuples, set)];
+    const missing = tuples.length - (await this.#session.runPrepared(statement, values));
+    return missing > 0 && fixed.length > 0 ? this.#replace(tuples, tuples, sent) : missing;
+  }
+
+  async #replace(
     old: readonly Tuple[],
     tuples: readonly Tuple[],
-    columns: readonly number[],
+    sent: readonly number[],
   ): Promise<number> {
     const { key } = this.#mapping;
-    const moved = old !== tuples;
-    const set = columns.filter(
-      (column) => this.#isWritten(column) && (moved || !key.includes(column)),
-    );
-    if (set.length === 0) return 0;
-    const statement = updateSql(this.#target.table, this.#columns(key), this.#columns(set));
-    const values = [...this.#arrays(old, key), ...this.#arrays(tuples, set)];
+    const set = this.#columns(sent);
+    const kept = [...this.#target.columns.values()].filter((column) => !set.includes(column));
+    const statement = replaceSql(this.#target.table, this.#columns(key), { set, kept });
+    const values = [...this.#arrays(old, key), ...this.#arrays(tuples, sent)];
     return tuples.length - (await this.#session.runPrepared(statement, values));
   }
 
   async #updateOne(change: Extract<RowChange, { tag: 'update' }>): Promise<number> {
     const { key, columns } = this.#mapping;
-    const sent = sentColumns(change.new, columns.length);
-    if (key.length > 0) {
-      const old = change.old ?? change.new;
-      return this.#update([old], [change.new], sent);
+    const { old } = change;
+    const sent = sentColumns(change.new, columns.length).filter((column) =>
+      this.#isWritten(column),
+    );
+    if (key.length === 0) return this.#updateUnkeyed(change, sent);
+    if (old === undefined || keyText(old, key) === keyText(change.new, key))
+      return this.#update([change.new], sent);
+    if (sent.some((column) => this.#isFixed(column)))
+      return this.#replace([old], [change.new], sent);
+    const statement = updateSql(this.#target.table, this.#columns(key), this.#columns(sent));
+    return (
+      1 -
+      (await this.#session.runPrepared(statement, [
+        ...this.#arrays([old], key),
+        ...this.#arrays([change.new], sent),
+      ]))
+    );
+  }
+
+  /** One row that prints like the old one. */
+  async #updateUnkeyed(
+    change: Extract<RowChange, { tag: 'update' }>,
+    sent: readonly number[],
+  ): Promise<number> {
+    const { old } = change;
+    if (old === undefined) throw noIdentity(this.#target);
+    const fixed = sent.filter((column) => this.#isFixed(column));
+    if (keyText(old, fixed) !== keyText(change.new, fixed)) {
+      const missing = await this.#deleteOne(old);
+      if (missing === 0) await this.#insert([mergeTuples(old, change.new)]);
+      return missing;
     }
-    if (change.old === undefined) throw noIdentity(this.#target);
-    const set = sent.filter((column) => this.#isWritten(column));
-    const by = this.#mapping.written;
+    const set = sent.filter((column) => !fixed.includes(column));
     if (set.length === 0) return 0;
+    const by = this.#mapping.written;
     const statement = updateOneSql(this.#target.table, this.#columns(by), this.#columns(set));
-    const values = [...this.#values(change.old, by), ...this.#values(change.new, set)];
+    const values = [...this.#values(old, by), ...this.#values(change.new, set)];
     return 1 - (await this.#session.runPrepared(statement, values));
   }
 
@@ -222,6 +276,12 @@ class TableWriter {
 
   #isWritten(column: number): boolean {
     return this.#mapping.columns[column] !== undefined;
+  }
+
+  /** UPDATE cannot set it. */
+  #isFixed(column: number): boolean {
+    const name = this.#mapping.columns[column]?.name;
+    return name !== undefined && this.#target.identityAlways.has(name);
   }
 
   #columns(positions: readonly number[]): KeyColumn[] {

@@ -98,14 +98,13 @@ export async function applyEntries(
 
 /** A foreign key from a table that is not truncated with them refuses TRUNCATE; CASCADE is never the answer. */
 async function truncateTargets(session: Session, targets: readonly ApplyTarget[]): Promise<void> {
-  const tables = targets.map(({ table }) => table);
   await session.query('savepoint truncating');
   try {
-    await session.query(truncateSql(tables));
+    await session.query(truncateSql(targets));
   } catch (error) {
     if (driverCode((error as Error).cause) !== FEATURE_NOT_SUPPORTED) throw error;
     await session.query('rollback to savepoint truncating');
-    for (const table of tables) await session.query(deleteAllSql(table));
+    for (const target of targets) await session.query(deleteAllSql(target));
   }
   await session.query('release savepoint truncating');
 }

@@ -141,8 +141,8 @@ export function sentColumns(tuple: Tuple, columnCount: number): number[] {
   return columns;
 }
 
-/** The key's bytes as a map key; undefined when a part of it was not sent. */
-function keyText(tuple: Tuple, key: readonly number[]): string | undefined {
+/** The bytes of these cells as a map key; undefined when a part of it was not sent. */
+export function keyText(tuple: Tuple, key: readonly number[]): string | undefined {
   let text = '';
   for (const column of key) {
     const length = cellLength(tuple, column);
@@ -162,7 +162,7 @@ function keyText(tuple: Tuple, key: readonly number[]): string | undefined {
  * The newer tuple, with what it did not send taken from the older one. Only those values are carried
  * on: a row that changes again and again must not drag all its versions along.
  */
-function mergeTuples(older: Tuple, newer: Tuple): Tuple {
+export function mergeTuples(older: Tuple, newer: Tuple): Tuple {
   if (!newer.at.includes(UNCHANGED_CELL)) return newer;
   const at = [...newer.at];
   const pieces = [newer.bytes];

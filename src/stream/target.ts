@@ -7,9 +7,12 @@ import { quoteIdent, quoteTable } from '../sql/quote.ts';
 
 export interface ApplyTarget {
   readonly table: TableName;
+  readonly partitioned: boolean;
   /** Columns that can be written, by name; generated ones are not. */
   readonly columns: ReadonlyMap<string, KeyColumn>;
   readonly generated: ReadonlySet<string>;
+  /** Identity columns that are GENERATED ALWAYS: INSERT can write them, UPDATE cannot. */
+  readonly identityAlways: ReadonlySet<string>;
   /** Source columns the mirror file leaves out. */
   readonly excluded: ReadonlySet<string>;
   readonly primaryKey: readonly string[];
@@ -22,7 +25,7 @@ export interface ApplyTarget {
  * an empty search_path `=` of an extension's type would not be found, or be another type's.
  */
 const SELECT_COLUMNS = /* sql */ `
-select a.attname, pg_catalog.format_type(a.atttypid, -1) as base_type, a.attgenerated,
+select a.attname, pg_catalog.format_type(a.atttypid, -1) as base_type, a.attgenerated, a.attidentity,
   coalesce(n.nspname, 'pg_catalog') as operator_schema, coalesce(o.oprname, '=') as operator_name,
   coalesce(array_position(pk.columns, a.attnum), 0) as key_position
 from pg_catalog.pg_attribute as a
@@ -46,10 +49,13 @@ left join lateral (
 where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped
 order by a.attnum`;
 
-const SELECT_OTHER_UNIQUE = /* sql */ `
-select count(*) as count
-from pg_catalog.pg_index
-where indrelid = to_regclass($1) and (indisunique or indisexclusion) and not indisprimary`;
+const SELECT_KIND = /* sql */ `
+select c.relkind, exists (
+  select from pg_catalog.pg_index as i
+  where i.indrelid = c.oid and (i.indisunique or i.indisexclusion) and not i.indisprimary
+) as other_unique
+from pg_catalog.pg_class as c
+where c.oid = to_regclass($1)`;
 
 /** Throws TableMissing when the destination table is gone. */
 export async function loadTarget(
@@ -58,18 +64,15 @@ export async function loadTarget(
   excludeColumns: readonly string[],
 ): Promise<ApplyTarget> {
   const rows = await session.query(SELECT_COLUMNS, [quoteTable(table)], 'load_target_columns');
-  const unique = await session.query(
-    SELECT_OTHER_UNIQUE,
-    [quoteTable(table)],
-    'load_target_unique',
-  );
-  if (rows.length === 0 && !(await exists(session, table)))
+  const [kind] = await session.query(SELECT_KIND, [quoteTable(table)], 'load_target_kind');
+  if (kind === undefined)
     throw new MirrorError(
       'TableMissing',
       `destination table ${formatTableName(table)} does not exist`,
     );
   const columns = new Map<string, KeyColumn>();
   const generated = new Set<string>();
+  const identityAlways = new Set<string>();
   const key: { name: string; position: number }[] = [];
   for (const row of rows) {
     const name = row['attname'] ?? '';
@@ -79,19 +82,17 @@ export async function loadTarget(
     }
     const operator = `OPERATOR(${quoteIdent(row['operator_schema'] ?? '')}.${row['operator_name']})`;
     columns.set(name, { name, baseType: row['base_type'] ?? '', equals: operator });
+    if (row['attidentity'] === 'a') identityAlways.add(name);
     if (row['key_position'] !== '0') key.push({ name, position: Number(row['key_position']) });
   }
   return {
     table,
+    partitioned: kind['relkind'] === 'p',
     columns,
     generated,
+    identityAlways,
     excluded: new Set(excludeColumns),
     primaryKey: key.sort((a, b) => a.position - b.position).map(({ name }) => name),
-    hasOtherUnique: unique[0]?.['count'] !== '0',
+    hasOtherUnique: kind['other_unique'] === 't',
   };
-}
-
-async function exists(session: Session, table: TableName): Promise<boolean> {
-  const [row] = await session.query('select to_regclass($1) as oid', [quoteTable(table)]);
-  return row?.['oid'] !== null;
 }
