@@ -78,10 +78,10 @@ export class Copies {
   #isAsObserved({ table }: CopyStepOfPlan, observed: Observed): boolean {
     const seen = observed.ledger.tables.find(({ source }) => sameTable(source, table.source));
     const now = this.#options.follower.recordOf(table.source);
-    return (
-      seen === undefined ||
-      isDeepStrictEqual([seen.state, seen.observed], [now?.state, now?.observed])
-    );
+    if (seen === undefined || now === undefined) return true;
+    // By way of JSON, which is what the ledger keeps: an absent field and an undefined one are the same.
+    const kept: unknown = JSON.parse(JSON.stringify([now.state, now.observed]));
+    return isDeepStrictEqual(JSON.parse(JSON.stringify([seen.state, seen.observed])), kept);
   }
 
   #start(mirror: Mirror, step: CopyStepOfPlan, observed: Observed): void {

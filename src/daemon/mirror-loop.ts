@@ -24,6 +24,8 @@ export interface MirrorLoopOptions {
 
 /** Both databases are looked at again this often when nothing happens: drift is found. */
 const DRIFT_INTERVAL_MS = 30_000;
+/** Events come in swarms; passes do not. */
+const MIN_PASS_INTERVAL_MS = 50;
 const STATUS_INTERVAL_MS = 1_000;
 /** The mirror's own failures, beside its tables' in one book. */
 const MIRROR_KEY = '';
@@ -94,6 +96,7 @@ export class MirrorLoop {
         const waitMs = await this.#pass();
         await this.#report();
         this.#options.onProgress();
+        await this.#options.clock.sleep(MIN_PASS_INTERVAL_MS, signal);
         await this.#options.clock.sleep(waitMs, AbortSignal.any([signal, this.#hint.signal]));
       }
     } finally {

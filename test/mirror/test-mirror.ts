@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { stringify } from 'yaml';
 import { readStatus } from '../../src/status/read-status.ts';
 import type { Status } from '../../src/status/status.ts';
@@ -175,6 +176,31 @@ export class TestMirror implements AsyncDisposable {
       },
       { timeoutMs: WAIT_TIMEOUT_MS, late: async () => this.#late(await this.status()) },
     );
+  }
+
+  /** Waits until a destination table has so many rows. */
+  async waitForRows(table: string, rows: number): Promise<void> {
+    await until(
+      async () => {
+        const [row] = await this.atDestination(`select count(*) as rows from ${table}`);
+        return Number(row?.['rows']) === rows;
+      },
+      { timeoutMs: WAIT_TIMEOUT_MS, late: async () => this.#late(await this.status()) },
+    );
+  }
+
+  /** A session of somebody else that holds a lock on a destination table until it is released. */
+  async holdLockAtDestination(
+    table: string,
+    mode: string,
+  ): Promise<{ release: () => Promise<void> }> {
+    const { cluster, database } = this.destination;
+    const { host, port, user } = cluster.connection(database);
+    const client = new Client({ host, port, user, password: cluster.password, database });
+    await client.connect();
+    await client.query('begin');
+    await client.query(`lock table ${table} in ${mode} mode`);
+    return { release: async () => client.end() };
   }
 
   async assertSame(tables: readonly string[]): Promise<void> {
