@@ -35,7 +35,11 @@ export async function plan(
       hasFailed = true;
     }
   }
-  out.print(options.output === 'json' ? toJson(plans) : plans.map((one) => `${describePlan(one)}\n`).join('\n'));
+  out.print(
+    options.output === 'json'
+      ? toJson(plans)
+      : plans.map((one) => `${describePlan(one)}\n`).join('\n'),
+  );
   if (hasFailed) return EXIT.failed;
   return options.detailedExitcode && !plans.every(isEmptyPlan) ? EXIT.differences : EXIT.done;
 }

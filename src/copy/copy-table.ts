@@ -39,27 +39,28 @@ export interface CopyProgress {
 
 /** Returns the rows copied. Throws MirrorError; what was committed until then stays, the next try empties the target. */
 export async function copyTable(job: CopyJob): Promise<number> {
-  const before = await readHeap(job.catalog, job.source);
+  // As the snapshot sees it: a rewrite between the two leaves it nothing to read.
+  const before = await readHeap(job.snapshot.session, job.source);
   const ranges = job.partitioned ? [undefined] : cutRanges(before, job.rowsPerPartition);
   const tally = new Tally(Math.max(0, before.estimatedRows), before.heapBytes, job.onProgress);
   const queue = [...ranges];
   const workers = Math.max(1, Math.min(job.maxWorkers, queue.length));
   const stop = new AbortController();
   const signal = AbortSignal.any([job.signal, stop.signal]);
-  const results = await Promise.allSettled(
+  let failure: { readonly reason: unknown } | undefined;
+  await Promise.all(
     Array.from({ length: workers }, async () => {
       try {
         await copyRanges(job, queue, tally, signal);
       } catch (error) {
-        // One lost range means the whole copy starts again.
+        // One lost range means the whole copy starts again. What the others say then only follows from it.
+        failure ??= { reason: error };
         stop.abort();
-        throw error;
       }
     }),
   );
-  const failure = results.find((result) => result.status === 'rejected');
   job.signal.throwIfAborted();
-  if (failure) throw failure.reason;
+  if (failure !== undefined) throw failure.reason;
   const after = await readHeap(job.catalog, job.source);
   if (after.fingerprint !== before.fingerprint)
     throw new MirrorError(

@@ -76,7 +76,7 @@ export interface Heap {
   readonly fingerprint: string;
 }
 
-/** Reads it outside the snapshot: the catalogs as they are now. Throws TableMissing. */
+/** The catalogs as the session sees them: as of a snapshot, or as they are now. Throws TableMissing. */
 export async function readHeap(session: Session, table: TableName): Promise<Heap> {
   const [row] = await session.query(SELECT_HEAP, [quoteTable(table)]);
   if (!row)

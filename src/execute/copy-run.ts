@@ -272,6 +272,8 @@ async function openReplica(
   });
   try {
     await writeAsReplica(session);
+    // Building an index takes as long as it takes: told to stop, the connection is cut.
+    options.signal.addEventListener('abort', () => session.destroy(), { once: true });
     return session;
   } catch (error) {
     await session.close();

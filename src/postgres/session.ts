@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { Client, type ClientConfig } from 'pg';
-import { classify, MirrorError } from '../core/errors.ts';
+import { classify, driverCode, MirrorError } from '../core/errors.ts';
 import type { Connection } from '../core/mirror.ts';
 import { readSecret } from './secret.ts';
 
@@ -168,8 +168,25 @@ export async function openSession(
   connection: Connection,
   options: SessionOptions,
 ): Promise<Session> {
-  return new Session(await connectClient(connection, options));
+  const session = new Session(await connectClient(connection, options));
+  try {
+    await session.query(SET_CONNECTION_CHECK).catch((error: unknown) => {
+      // Servers on a platform without it take only 0.
+      if (driverCode((error as Error).cause) !== INVALID_PARAMETER_VALUE) throw error;
+    });
+    return session;
+  } catch (error) {
+    session.destroy();
+    throw error;
+  }
 }
+
+/**
+ * A statement of a daemon that is gone ends within seconds, and not when its index is built: the next
+ * one can take over. From PostgreSQL 14.
+ */
+const SET_CONNECTION_CHECK = /* sql */ `set client_connection_check_interval = '2s'`;
+const INVALID_PARAMETER_VALUE = '22023';
 
 function connectionLost(cause: Error): MirrorError {
   return new MirrorError('ConnectionFailed', `connection lost: ${cause.message}`, { cause });

@@ -112,10 +112,9 @@ test('one transaction of many parts is one transaction at the destination', asyn
      insert into other values (1); update big set v = 'x' where id % 1000 = 0; delete from big where id % 3 = 0; commit`,
   );
   const seen = new Set<string>();
-  const caughtUp = mirror.caughtUp();
-  let isDone = false;
-  void caughtUp.finally(() => (isDone = true)).catch(() => undefined);
-  while (!isDone) {
+  const applied = new AbortController();
+  const caughtUp = mirror.caughtUp().finally(() => applied.abort());
+  while (!applied.signal.aborted) {
     const [row] = await mirror.atDestination(
       'select (select count(*) from big) || $$/$$ || (select count(*) from other) as both',
     );
