@@ -172,6 +172,8 @@ function sectionOf(
         anchor: withKeys,
       },
       { label: 'bunnydb: whole road', unit: 's', values: figure('wholeSeconds') },
+      { label: 'of it before the rows', unit: 's', values: figure('startSeconds') },
+      { label: 'of it after the keys', unit: 's', values: figure('endSeconds') },
     ],
     remarks: [
       ...(anchors.length > 0 ? [] : ['the anchor is missing: no psql on the PATH']),

@@ -1,7 +1,7 @@
 /** The machine under the figures: versions, and what the kernel says about a process. */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism, cpus, loadavg } from 'node:os';
 import { promisify } from 'node:util';
 import { type BenchContext, SETTINGS } from './servers.ts';
 
@@ -27,7 +27,7 @@ export async function describeMachine({ source, runs }: BenchContext): Promise<s
   const settings = Object.entries(SETTINGS).map(([name, value]) => `${name}=${value}`);
   return [
     `node ${process.versions.node}, PostgreSQL ${source.version}, psql ${psql ?? 'not there'}`,
-    `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${process.platform} ${process.arch}`,
+    `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${process.platform} ${process.arch}, load before the start ${loadavg()[0]?.toFixed(1)}`,
     `both servers: ${settings.join(' ')}`,
     `${runs} ${runs === 1 ? 'run' : 'runs'} of each; ratios are of figures of the same run`,
     '',

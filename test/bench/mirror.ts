@@ -15,10 +15,14 @@ let mirrorsMade = 0;
 export interface CopyTimes {
   /** From the start of `bunnydb run --once` until its process has ended. */
   readonly wholeSeconds: number;
+  /** Until the step Copying: node, both catalogs, slot, table. */
+  readonly startSeconds: number;
   /** From the step Copying until every row is committed; taking the snapshot and connecting is in it. */
   readonly rowsSeconds: number;
   /** From then until keys and indexes are built and the table is analysed. */
   readonly keysSeconds: number;
+  /** The rest: replay, hand-over, the end of the process. */
+  readonly endSeconds: number;
 }
 
 export class BenchMirror implements AsyncDisposable {
@@ -59,13 +63,13 @@ export class BenchMirror implements AsyncDisposable {
 
   /** `bunnydb run --once`, from nothing to a mirror that is Ready. */
   async runOnce(): Promise<CopyTimes> {
-    const start = performance.now();
+    const startMs = Date.now();
     const daemon = await this.#start(['--once']);
     await reached(this.#context, 'the first copy', () => !daemon.running);
-    const wholeSeconds = (performance.now() - start) / 1000;
+    const endMs = Date.now();
     if (daemon.exitCode !== 0)
       throw new Error(`bunnydb run --once failed:\n${await daemon.logTail()}`);
-    return { wholeSeconds, ...stretches(await this.#log()) };
+    return stretches(await this.#log(), startMs, endMs);
   }
 
   /** Starts the daemon; returns when its tables are Live. */
@@ -141,7 +145,7 @@ interface LogLine {
   readonly step?: string;
 }
 
-function stretches(log: string): Pick<CopyTimes, 'rowsSeconds' | 'keysSeconds'> {
+function stretches(log: string, startMs: number, endMs: number): CopyTimes {
   const lines = log
     .split('\n')
     .filter((line) => line.startsWith('{'))
@@ -149,8 +153,14 @@ function stretches(log: string): Pick<CopyTimes, 'rowsSeconds' | 'keysSeconds'> 
   const at = (what: string): number => {
     const line = lines.find(({ msg, step }) => (msg === 'copy step' ? step : msg) === what);
     if (line === undefined) throw new Error(`the daemon's log does not say: ${what}`);
-    return Date.parse(line.time) / 1000;
+    return Date.parse(line.time);
   };
-  const committed = at('rows copied');
-  return { rowsSeconds: committed - at('Copying'), keysSeconds: at('CatchingUp') - committed };
+  const [copying, committed, built] = [at('Copying'), at('rows copied'), at('CatchingUp')];
+  return {
+    wholeSeconds: (endMs - startMs) / 1000,
+    startSeconds: (copying - startMs) / 1000,
+    rowsSeconds: (committed - copying) / 1000,
+    keysSeconds: (built - committed) / 1000,
+    endSeconds: (endMs - built) / 1000,
+  };
 }
