@@ -1,0 +1,86 @@
+/** The servers crash, not the daemon: it comes back by itself, with nothing lost and nothing doubled. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { startCluster } from '../servers/cluster.ts';
+import { TestMirror } from './test-mirror.ts';
+import { Writers } from './writers.ts';
+
+const SETUP = /* sql */ `
+create table counters (id int primary key, n int not null);
+insert into counters select g, 0 from generate_series(1, 100) g;
+create table history (writer int, round int);
+alter table history replica identity full;
+create table big (id int primary key, v text);
+insert into big select g, repeat(md5(g::text), 4) from generate_series(1, 100000) g;
+`;
+const TABLES = ['counters', 'history', 'big'];
+
+test('destination and source crash while streaming and while copying', async () => {
+  // Durable for once: these servers lose what they did not flush.
+  await using source = await startCluster({ settings: { fsync: 'on' } });
+  await using destination = await startCluster({ settings: { fsync: 'on' } });
+  await using mirror = await TestMirror.create({ source, destination }, SETUP);
+  const spec = (generation: number): Parameters<TestMirror['write']>[0] => ({
+    snapshot: { rowsPerPartition: 5_000 },
+    tables: TABLES.map((name) => ({
+      source: `public.${name}`,
+      ...(name === 'big' ? { resyncGeneration: generation } : {}),
+    })),
+  });
+  await mirror.write(spec(0));
+  const daemon = await mirror.start();
+  await mirror.waitFor(({ status: { tables } }) => tables.some(({ phase }) => phase === 'Copying'));
+  await destination.crash();
+  await destination.start();
+  await mirror.waitReady();
+
+  await using writers = await Writers.start(mirror.source, 3, (writer, round) => [
+    `insert into history values (${writer}, ${round})`,
+    `update counters set n = n + 1 where id = ${1 + ((writer * 31 + round) % 100)}`,
+  ]);
+  await destination.crash();
+  await mirror.waitFor(({ status }) => status.state === 'FAILED');
+  await destination.start();
+  await mirror.waitReady();
+  await mirror.write(spec(1));
+  await mirror.waitFor(({ status: { tables } }) => tables[2]?.phase === 'Copying');
+  await destination.crash();
+  await destination.start();
+  await mirror.waitReady();
+  const rounds = await writers.stop();
+
+  await source.crash();
+  await mirror.waitFor(({ status }) => status.state === 'FAILED');
+  await source.start();
+  await mirror.waitReady();
+  await mirror.caughtUp();
+  await mirror.assertSame(TABLES);
+  const [history] = await mirror.atDestination('select count(*) as rows from history');
+  assert.equal(Number(history?.['rows']), rounds);
+  assert.ok(daemon.running);
+  await mirror.assertNothingToDo();
+});
+
+test('a second daemon on the same mirror stands by, and takes over after a kill -9', async () => {
+  await using source = await startCluster();
+  await using destination = await startCluster();
+  await using mirror = await TestMirror.create({ source, destination }, SETUP);
+  await mirror.write({ tables: TABLES.map((name) => ({ source: `public.${name}` })) });
+  const first = await mirror.start();
+  await mirror.waitReady();
+  await using standby = await mirror.startAnother();
+  await standby.waitFor(({ status: { conditions } }) =>
+    conditions.some(({ type, reason }) => type === 'Ready' && reason === 'NotOwner'),
+  );
+  await mirror.atSource('insert into history values (1, 1)');
+  await mirror.waitForRows('history', 1);
+  const killedAt = performance.now();
+  first.signal('SIGKILL');
+  await standby.waitFor(({ status: { conditions } }) =>
+    conditions.some(({ type, status }) => type === 'Ready' && status === 'True'),
+  );
+  const tookMs = performance.now() - killedAt;
+  await mirror.atSource('insert into history values (2, 2)');
+  await mirror.waitForRows('history', 2);
+  assert.ok(tookMs < 20_000, `took over after ${Math.round(tookMs)} ms`);
+});
