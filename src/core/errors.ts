@@ -61,6 +61,18 @@ export const ERROR_RULES = {
   TlsUnavailable: {
     retry: 'backoff',
     hint: 'Check sslMode and the certificate files; "prefer" goes on without TLS, "require" does not.',
+    when: [
+      'EPROTO',
+      'ERR_TLS_CERT_ALTNAME_INVALID',
+      'CERT_HAS_EXPIRED',
+      'CERT_NOT_YET_VALID',
+      'CERT_REVOKED',
+      'DEPTH_ZERO_SELF_SIGNED_CERT',
+      'SELF_SIGNED_CERT_IN_CHAIN',
+      'UNABLE_TO_GET_ISSUER_CERT',
+      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    ],
   },
   WalLevelNotLogical: {
     retry: 'backoff',

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { Transform } from 'node:stream';
 import { from, to } from 'pg-copy-streams';
-import { classify } from '../core/errors.ts';
+import { classify, type MirrorError } from '../core/errors.ts';
 import type { Session } from './session.ts';
 
 /** Sends `data` as the whole input of a COPY … FROM STDIN. Returns the rows the server took. Throws MirrorError. */
@@ -14,7 +14,7 @@ export async function copyInto(session: Session, statement: string, data: Buffer
     await once(stream, 'finish');
     return stream.rowCount;
   } catch (error) {
-    throw classify(error);
+    throw session.failure(error);
   }
 }
 
@@ -49,17 +49,27 @@ export async function pipeCopy(
     copy.source.destroy();
     copy.destination.destroy();
   };
+  let failure: MirrorError | undefined;
+  // The first error is the cause. A stream that is destroyed waits for a word of its server, which may
+  // be long in coming: with the connection cut it ends at once.
+  const failIn = (session: Session) => (error: unknown) => {
+    failure ??= session.failure(error);
+    cut();
+  };
+  copy.signal.throwIfAborted();
   copy.signal.addEventListener('abort', cut, { once: true });
   try {
     const reader = copy.source.client.query(to(copy.read));
     const writer = copy.destination.client.query(from(copy.write));
+    reader.once('error', failIn(copy.source));
+    writer.once('error', failIn(copy.destination));
     await pipeline(reader, counter, writer);
     // The reader learns its count after its last row; the next statement runs after that.
     await copy.source.query('select 1');
     return { sent: reader.rowCount, received: writer.rowCount, bytes };
   } catch (error) {
     cut();
-    throw classify(error);
+    throw failure ?? classify(error);
   } finally {
     copy.signal.removeEventListener('abort', cut);
   }

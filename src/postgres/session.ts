@@ -99,7 +99,7 @@ export class Session implements AsyncDisposable {
     text: string,
     values?: readonly (string | number | bigint | boolean | Buffer | null)[],
     name?: string,
-  ): Promise<{ rows: Row[]; rowCount: number }> {
+  ): Promise<{ rows: Row[]; rowCount: number; command: string }> {
     if (this.#failure) throw connectionLost(this.#failure);
     try {
       const result = await this.client.query<Row>({
@@ -107,11 +107,16 @@ export class Session implements AsyncDisposable {
         ...(values === undefined ? {} : { values: [...values] }),
         ...(name === undefined ? {} : { name }),
       });
-      return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+      return { rows: result.rows, rowCount: result.rowCount ?? 0, command: result.command };
     } catch (error) {
-      const failure = this.#failure as Error | undefined;
-      throw failure === undefined ? classify(error) : connectionLost(failure);
+      throw this.failure(error);
     }
+  }
+
+  /** What an error on this session means; when the connection broke the driver's own words do not say so. */
+  failure(thrown: unknown): MirrorError {
+    const broken = this.#failure ?? (this.#closed ? new Error('the session is closed') : undefined);
+    return broken === undefined ? classify(thrown) : connectionLost(broken);
   }
 
   /** Runs a statement that comes again and again, prepared under a name of its own. Returns the rows it touched. */
@@ -133,7 +138,13 @@ export class Session implements AsyncDisposable {
     await this.query(begin);
     try {
       const result = await work();
-      await this.query('commit');
+      const { command } = await this.run('commit');
+      // The server answers so when a statement in it failed and nobody passed that on.
+      if (command === 'ROLLBACK')
+        throw new MirrorError(
+          'Unexpected',
+          'the transaction was rolled back: a statement in it had failed',
+        );
       return result;
     } catch (error) {
       // A dead session has rolled back by itself; the first error is the one to report.
@@ -208,8 +219,23 @@ async function connectClient(connection: Connection, options: SessionOptions): P
       throw new MirrorError('TlsUnavailable', `${where}: the server does not speak TLS`, {
         cause: error,
       });
-    throw classify(error, where);
+    throw connectFailure(error, where);
   }
+}
+
+/** pg gives neither an errno nor a SQLSTATE to what it finds out by itself. */
+function connectFailure(error: unknown, where: string): MirrorError {
+  if (error instanceof MirrorError || !(error instanceof Error) || driverCode(error) !== undefined)
+    return classify(error, where);
+  // A password that is missing, or a server that does not know it either.
+  const isPassword = error.message.startsWith('SASL');
+  return new MirrorError(
+    isPassword ? 'AuthenticationFailed' : 'ConnectionFailed',
+    `${where}: ${error.message}`,
+    {
+      cause: error,
+    },
+  );
 }
 
 async function connectOnce(config: ClientConfig): Promise<Client> {
@@ -241,8 +267,8 @@ export async function clientConfig(
     port: connection.port,
     database: connection.database,
     user: connection.user,
-    // '' keeps pg from falling back to PGPASSWORD or a .pgpass that the mirror file does not name.
-    password: password ?? '',
+    // A function keeps pg from falling back to PGPASSWORD or a .pgpass that the mirror file does not name.
+    password: () => password ?? '',
     ssl: tls ? await tlsOptions(connection) : false,
     application_name: `bunnydb:${options.mirror}:${options.role}`.slice(0, 63),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
