@@ -3,6 +3,7 @@ import { append } from '../core/multi-map.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import type { TransactionPart, Change } from './assemble.ts';
+import type { Relation } from './decode.ts';
 import type { RowChange } from './fold.ts';
 import { routeOf, type Route } from './route.ts';
 import type { SpoolEntry } from './spool.ts';
@@ -55,51 +56,70 @@ export class Router {
 
   /** Sorts whole transactions, or one part of a large one. Tables we do not know are not ours. */
   distribute(parts: readonly TransactionPart[]): Work {
-    const segments: Segment[] = [];
-    const spool: SpoolEntry[] = [];
-    const live = new Map<RoutedTable, SpoolEntry[]>();
+    const work = {
+      segments: new Array<Segment>(),
+      spool: new Array<SpoolEntry>(),
+      live: new Map<RoutedTable, SpoolEntry[]>(),
+    };
+    const tableOf = this.#lookup();
     for (const part of parts) {
       const entries = new Map<RoutedTable, Change[]>();
       for (const change of part.changes) {
-        const tables = this.#tablesOf(change);
-        addToSegments(
-          segments,
-          change,
-          tables.filter(({ route }) => route.live),
-        );
-        for (const table of tables) append(entries, table, change);
+        if (change.tag === 'truncate') addTruncate(work.segments, entries, change, tableOf);
+        else addRow(work.segments, entries, change, tableOf(change.relation));
       }
       for (const [table, changes] of entries) {
         const entry = toEntry(table, part, changes);
-        if (table.route.spool) spool.push(entry);
-        if (table.route.live) append(live, table, entry);
+        if (table.route.spool) work.spool.push(entry);
+        if (table.route.live) append(work.live, table, entry);
       }
     }
-    return { segments, spool, live };
+    return work;
   }
 
-  #tablesOf(change: Change): RoutedTable[] {
-    const relations = change.tag === 'truncate' ? change.relations : [change.relation];
-    return relations.flatMap((relation) => {
-      const table = this.get(relation);
-      return table && (table.route.live || table.route.spool) ? [table] : [];
-    });
+  /** Tables whose changes go anywhere, looked up by name once for each description and not for each row. */
+  #lookup(): TableOf {
+    const known = new Map<Relation, RoutedTable | undefined>();
+    return (relation) => {
+      if (known.has(relation)) return known.get(relation);
+      const found = this.get(relation);
+      const table = found && (found.route.live || found.route.spool) ? found : undefined;
+      known.set(relation, table);
+      return table;
+    };
   }
 }
 
-function addToSegments(segments: Segment[], change: Change, tables: readonly RoutedTable[]): void {
-  const [table] = tables;
+type TableOf = (relation: Relation) => RoutedTable | undefined;
+type Entries = Map<RoutedTable, Change[]>;
+
+function addRow(
+  segments: Segment[],
+  entries: Entries,
+  change: RowChange,
+  table: RoutedTable | undefined,
+): void {
   if (table === undefined) return;
-  if (change.tag === 'truncate') {
-    segments.push({ tag: 'truncate', tables });
-    return;
-  }
+  append(entries, table, change);
+  if (!table.route.live) return;
   let last = segments.at(-1);
   if (last?.tag !== 'rows') {
     last = { tag: 'rows', tables: new Map() };
     segments.push(last);
   }
   append(last.tables, table, change);
+}
+
+function addTruncate(
+  segments: Segment[],
+  entries: Entries,
+  change: Extract<Change, { tag: 'truncate' }>,
+  tableOf: TableOf,
+): void {
+  const tables = change.relations.flatMap((relation) => tableOf(relation) ?? []);
+  for (const table of tables) append(entries, table, change);
+  const live = tables.filter(({ route }) => route.live);
+  if (live.length > 0) segments.push({ tag: 'truncate', tables: live });
 }
 
 function toEntry(

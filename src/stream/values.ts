@@ -50,13 +50,12 @@ function sent(tuple: Tuple, column: number): number {
 const BACKSLASH = 0x5c;
 const TAB = 0x09;
 const NEWLINE = 0x0a;
-/** Bytes that COPY's text format gives a meaning, and the letter that follows the backslash. */
-const ESCAPES = new Map([
-  [BACKSLASH, BACKSLASH],
-  [TAB, 0x74],
-  [NEWLINE, 0x6e],
-  [0x0d, 0x72],
-]);
+/** For each byte the one that follows its backslash in COPY's text format, or 0: it means itself. */
+const ESCAPES = new Uint8Array(256);
+ESCAPES[BACKSLASH] = BACKSLASH;
+ESCAPES[TAB] = 0x74;
+ESCAPES[NEWLINE] = 0x6e;
+ESCAPES[0x0d] = 0x72;
 
 /** Rows for COPY … FROM STDIN, text format; `columns` are positions in the tuples. */
 export function copyRows(tuples: readonly Tuple[], columns: readonly number[]): Buffer {
@@ -89,9 +88,9 @@ function writeCell(rows: Buffer, start: number, tuple: Tuple, column: number): n
   const { bytes } = tuple;
   for (let index = from; index < from + length; index += 1) {
     const byte = bytes[index] ?? 0;
-    const escape = byte > BACKSLASH ? undefined : ESCAPES.get(byte);
-    if (escape !== undefined) rows[at++] = BACKSLASH;
-    rows[at++] = escape ?? byte;
+    const escape = ESCAPES[byte] ?? 0;
+    if (escape !== 0) rows[at++] = BACKSLASH;
+    rows[at++] = escape === 0 ? byte : escape;
   }
   return at;
 }
