@@ -41,9 +41,12 @@ export class MirrorLoop {
   #specErrors: readonly string[] = [];
   #scope: Scope | undefined;
   #last: PassResult | undefined;
+  /** Of the spec that #last is about: what it says of an older one does not make this one Ready. */
+  #plannedHash: string | undefined;
   #failure: MirrorError | undefined;
   #status: Status | undefined;
   #hint = new AbortController();
+  #writing = Promise.resolve();
 
   constructor(options: MirrorLoopOptions) {
     this.#options = options;
@@ -76,8 +79,9 @@ export class MirrorLoop {
 
   /** For `run --once`: nothing more will come by itself. */
   get outcome(): 'ready' | 'failed' | 'working' {
-    if (this.#status === undefined) return 'working';
-    if (this.#mirror.suspend && this.#last !== undefined) return 'ready';
+    const { specHash, suspend } = this.#mirror;
+    if (this.#status?.status.observedSpecHash !== specHash) return 'working';
+    if (suspend && this.#plannedHash === specHash) return 'ready';
     if (isReady(this.#status)) return 'ready';
     const attempts = this.#failures.keys().map((key) => this.#failures.get(key));
     const isRunning = (this.#scope?.copies?.views().size ?? 0) > 0;
@@ -117,7 +121,9 @@ export class MirrorLoop {
         failures: this.#failures,
         onLookAgain: this.lookAgain,
       });
-      this.#last = await reconcile(this.#scope, this.#mirror, log);
+      const mirror = this.#mirror;
+      this.#last = await reconcile(this.#scope, mirror, log);
+      this.#plannedHash = mirror.specHash;
       if (this.#failure) log.info('recovered');
       this.#failure = undefined;
       this.#failures.clear(MIRROR_KEY);
@@ -139,7 +145,8 @@ export class MirrorLoop {
   /** A stream that ended takes the whole scope with it: its epoch may be somebody else's by now. */
   async #reopenIfBroken(): Promise<void> {
     const ended = this.#scope?.endedBy();
-    if (ended !== undefined || this.#scope?.isWhole === false) await this.#close();
+    const isElsewhere = this.#scope?.leadsTo(this.#mirror) === false;
+    if (ended !== undefined || this.#scope?.isWhole === false || isElsewhere) await this.#close();
     if (ended !== undefined) throw ended;
   }
 
@@ -175,7 +182,13 @@ export class MirrorLoop {
     );
   }
 
+  /** One write after the other: two at once would mix their texts in the temporary file. */
   async #report(): Promise<void> {
+    this.#writing = this.#writing.then(async () => this.#write());
+    await this.#writing;
+  }
+
+  async #write(): Promise<void> {
     const { clock, statusFile, log } = this.#options;
     this.#status = computeStatus(this.#view(), this.#status, clock.now());
     try {
@@ -193,7 +206,7 @@ export class MirrorLoop {
     });
     return {
       mirror: this.#mirror,
-      plan: this.#last?.plan,
+      plan: this.#plannedHash === this.#mirror.specHash ? this.#last?.plan : undefined,
       slot: this.#last?.observed.slot,
       records: follower?.records() ?? this.#last?.observed.ledger.tables ?? [],
       runs: this.#scope?.copies?.views() ?? new Map(),

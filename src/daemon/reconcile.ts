@@ -95,6 +95,7 @@ async function stream(pass: Pass, plan: Plan, owner: Owner): Promise<void> {
     return;
   }
   const follower = scope.follower ?? (await scope.startStream(mirror, owner));
+  await follower.update(mirror);
   await routeNewTables(pass, follower);
   for (const step of plan.steps) {
     await attempt(pass, step, async () => {

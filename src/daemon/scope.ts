@@ -2,6 +2,7 @@
  * What is open while this daemon owns a mirror: two sessions, the advisory lock with its epoch, the
  * stream, the copies. It is closed as a whole when a part of it breaks, and opened anew.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import { classify, MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -72,6 +73,13 @@ export class Scope implements AsyncDisposable {
   /** Why the stream ended by itself; undefined while it runs or when there is none. */
   endedBy(): MirrorError | undefined {
     return this.#ended;
+  }
+
+  /** False when the file names other databases, other roles or another publication than what is open. */
+  leadsTo({ source, destination, publication }: Mirror): boolean {
+    const { mirror } = this.#options;
+    const open = [mirror.source, mirror.destination, mirror.publication];
+    return isDeepStrictEqual(open, [source, destination, publication]);
   }
 
   /** Both sessions answer. */

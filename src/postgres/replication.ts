@@ -62,6 +62,8 @@ class RawPlugin {
 /** A running stream. `done` settles once: resolved after close(), rejected with a MirrorError otherwise. */
 export class ReplicationStream {
   readonly done: Promise<void>;
+  /** Resolves when the server has begun to stream: until then the slot may be somebody else's. */
+  readonly started: Promise<void>;
   readonly #service: LogicalReplicationService;
   readonly #plugin: RawPlugin;
   #closing = false;
@@ -76,6 +78,7 @@ export class ReplicationStream {
       options.onKeepalive(parseLsn(lsn));
       if (replyRequested) this.#resend();
     });
+    this.started = new Promise((resolve) => service.once('start', () => resolve()));
     this.done = service.subscribe(plugin, options.slot, formatLsn(options.from)).then(
       () => this.#ended(lastError),
       (error: unknown) => this.#ended(error),

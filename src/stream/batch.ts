@@ -3,7 +3,8 @@
  * fast and stops at the first error; or table by table under savepoints, where a table that fails is
  * given back with its changes while the others go on.
  */
-import { classify, driverCode, type ErrorCode, type MirrorError } from '../core/errors.ts';
+import { classify, driverCode, type ErrorCode, MirrorError } from '../core/errors.ts';
+import { formatTableName } from '../core/table-name.ts';
 import type { Session } from '../postgres/session.ts';
 import { deleteAllSql, truncateSql } from '../sql/apply.ts';
 import { applyChanges } from './apply.ts';
@@ -112,7 +113,11 @@ async function truncateTargets(session: Session, targets: readonly ApplyTarget[]
 const FEATURE_NOT_SUPPORTED = '0A000';
 
 function targetOf(table: RoutedTable): ApplyTarget {
-  if (!table.target) throw new Error(`no apply target for ${table.record.source.name}`);
+  if (!table.target)
+    throw new MirrorError(
+      'TableMissing',
+      `destination table ${formatTableName(table.record.destination)} does not exist`,
+    );
   return table.target;
 }
 

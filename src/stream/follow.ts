@@ -63,6 +63,8 @@ export class Follower {
   readonly #boundaries = new Boundaries(() => this.#wake());
   readonly #recent = new RecentTransactions();
   readonly #stopping = new AbortController();
+  readonly #opening: Promise<void>;
+  #mirror: Mirror;
   #appliedLsn: Lsn;
   #idleWrittenMs: number;
   #appliedTransactions = 0;
@@ -71,16 +73,18 @@ export class Follower {
 
   private constructor(options: FollowOptions, session: Session, router: Router) {
     this.#options = options;
+    this.#mirror = options.mirror;
     this.#session = session;
     this.#router = router;
     this.#appliedLsn = options.from;
     this.#idleWrittenMs = options.clock.monotonicMs();
     this.#receiver = new Receiver(() => this.#wake());
+    this.#opening = this.#receiver.open(options.mirror, options.from);
     this.done = this.#run();
     this.done.catch(() => undefined);
   }
 
-  /** Opens the writer's session and begins to stream from `from`. Throws MirrorError. */
+  /** Opens the writer's session; returns when the source streams from `from`. Throws MirrorError. */
   static async start(options: FollowOptions): Promise<Follower> {
     const { mirror } = options;
     const session = await openSession(mirror.destination, { mirror: mirror.name, role: 'writer' });
@@ -89,11 +93,22 @@ export class Follower {
       const router = new Router();
       for (const record of options.tables)
         router.set(record, await targetFor(session, mirror, record));
-      return new Follower(options, session, router);
+      const follower = new Follower(options, session, router);
+      await follower.#opening;
+      return follower;
     } catch (error) {
       await session.close();
-      throw error;
+      throw classify(error);
     }
+  }
+
+  /** From the next commit boundary on the file's newer columns and limits count. Connections stay as they are. */
+  async update(mirror: Mirror): Promise<void> {
+    if (mirror.specHash === this.#mirror.specHash) return;
+    await this.atBoundary(async () => {
+      this.#mirror = mirror;
+      return { result: undefined, changed: this.#router.records() };
+    });
   }
 
   /** Ends at a safe point: a transaction that is not committed yet is rolled back and comes again. */
@@ -151,7 +166,7 @@ export class Follower {
       CONFIRM_INTERVAL_MS,
     );
     try {
-      await this.#receiver.open(this.#options.mirror, this.#options.from);
+      await this.#opening;
       while (!this.#stopping.signal.aborted) await this.#turn();
       this.#receiver.confirm(this.#appliedLsn);
     } catch (error) {
@@ -211,7 +226,7 @@ export class Follower {
   }
 
   async #targetFor(record: TableRecord): Promise<ApplyTarget | undefined> {
-    return targetFor(this.#session, this.#options.mirror, record);
+    return targetFor(this.#session, this.#mirror, record);
   }
 
   async #applyNext(): Promise<void> {
@@ -228,7 +243,7 @@ export class Follower {
       return;
     }
     const batch = inbox.takeWhole({
-      changes: this.#options.mirror.cdc.maxBatchSize,
+      changes: this.#mirror.cdc.maxBatchSize,
       bytes: MAX_BATCH_BYTES,
     });
     await this.#applyWhole(batch);
@@ -371,15 +386,19 @@ export class Follower {
   }
 }
 
-/** Only tables that are written to live need their target; a broken one is found when its first change comes. */
+/** Only tables that are written to live need their target; one that is gone is found when its first change comes. */
 async function targetFor(
   session: Session,
   mirror: Mirror,
   record: TableRecord,
 ): Promise<ApplyTarget | undefined> {
-  return routeOf(record.state).live
-    ? loadTarget(session, record.destination, excludedColumns(mirror, record.source))
-    : undefined;
+  if (!routeOf(record.state).live) return undefined;
+  try {
+    return await loadTarget(session, record.destination, excludedColumns(mirror, record.source));
+  } catch (error) {
+    if (error instanceof MirrorError && error.code === 'TableMissing') return undefined;
+    throw error;
+  }
 }
 
 function excludedColumns(mirror: Mirror, source: TableName): readonly string[] {

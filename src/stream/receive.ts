@@ -23,8 +23,9 @@ export class Receiver {
     this.#onEvent = onEvent;
   }
 
+  /** Returns when the source streams; throws when it does not, because the slot is in use for one. */
   async open(mirror: Mirror, from: Lsn): Promise<void> {
-    this.#stream = await openReplication(mirror.source, {
+    const stream = await openReplication(mirror.source, {
       mirror: mirror.name,
       slot: mirror.slot,
       publication: mirror.publication.name,
@@ -34,7 +35,9 @@ export class Receiver {
         this.#serverLsn = maxLsn(this.#serverLsn, walEnd);
       },
     });
-    this.#stream.done.catch((error: unknown) => this.#break(error));
+    this.#stream = stream;
+    stream.done.catch((error: unknown) => this.#break(error));
+    await Promise.race([stream.started, stream.done]);
   }
 
   get isBroken(): boolean {

@@ -12,7 +12,7 @@ import type { ApplyTarget } from './target.ts';
 export interface RoutedTable {
   readonly record: TableRecord;
   readonly route: Route;
-  /** There when the route is live. */
+  /** There when the route is live and the table exists. */
   readonly target: ApplyTarget | undefined;
 }
 

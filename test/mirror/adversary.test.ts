@@ -1,0 +1,105 @@
+/** What was found by trying to break it: each of these once lost rows, lied in the status or stopped a mirror. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import { sharedClusters } from '../servers/shared.ts';
+import { TestMirror } from './test-mirror.ts';
+
+const TWO_TABLES = /* sql */ `
+create table a (id int primary key, v text, secret text);
+create table b (id int primary key, v text, secret text);
+insert into a select g, 'a' || g, 's' from generate_series(1, 10) g;
+insert into b select g, 'b' || g, 's' from generate_series(1, 10) g;
+`;
+
+test('a table that joins a running mirror with excludeColumns is written without them', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), TWO_TABLES);
+  await mirror.write({ tables: [{ source: 'public.a' }] });
+  await mirror.start();
+  await mirror.waitReady();
+  await mirror.write({
+    tables: [{ source: 'public.a' }, { source: 'public.b', excludeColumns: ['secret'] }],
+  });
+  await mirror.waitReady();
+  await mirror.atSource(`insert into b values (11, 'new', 'secret')`);
+  await mirror.caughtUp();
+  const rows = await mirror.atDestination(`select v from b where id = 11`);
+  assert.deepEqual(rows, [{ v: 'new' }]);
+  assert.doesNotMatch(await mirror.readLog(), /table failed/);
+});
+
+test('a column that is excluded in a running mirror does not come any more', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), TWO_TABLES);
+  await mirror.write({ tables: [{ source: 'public.a' }] });
+  await mirror.start();
+  await mirror.waitReady();
+  await mirror.write({ tables: [{ source: 'public.a', excludeColumns: ['secret'] }] });
+  await mirror.waitReady();
+  await mirror.atSource(`insert into a values (11, 'new', 'secret')`);
+  await mirror.caughtUp();
+  assert.deepEqual(await mirror.atDestination(`select v, secret from a where id = 11`), [
+    { v: 'new', secret: null },
+  ]);
+});
+
+test('a file that names another destination is not Ready by what the old one holds', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), TWO_TABLES);
+  await mirror.write({ tables: [{ source: 'public.a' }] });
+  await mirror.start();
+  await mirror.waitReady();
+  await mirror.write({
+    tables: [{ source: 'public.a' }],
+    destination: { ...mirror.destinationEndpoint(), database: 'nowhere' },
+  });
+  const { code, stderr } = await mirror.command('wait', mirror.name, '--timeout', '6s');
+  assert.notEqual(code, 0);
+  assert.match(stderr, /nowhere/);
+});
+
+test('a live table that is gone on both sides keeps no other from streaming after a restart', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), TWO_TABLES);
+  await mirror.write({ tables: [{ source: 'public.a' }, { source: 'public.b' }] });
+  await mirror.start();
+  await mirror.waitReady();
+  await mirror.stop();
+  await mirror.atSource('drop table b');
+  await mirror.atDestination('drop table b');
+  await mirror.start();
+  await mirror.atSource(`insert into a values (11, 'new', null)`);
+  await mirror.caughtUp();
+  await mirror.assertSame(['a']);
+});
+
+test('a mirror is not Ready while another session reads its slot', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), TWO_TABLES);
+  await mirror.write({ tables: [{ source: 'public.a' }] });
+  await mirror.start();
+  await mirror.waitReady();
+  await mirror.stop();
+  const { host, port, user } = mirror.sourceEndpoint();
+  const { database } = mirror.source;
+  const { password } = mirror.source.cluster;
+  const thief = new Client({
+    host,
+    port,
+    user,
+    password,
+    database,
+    replication: 'database',
+  } as never);
+  thief.on('error', () => undefined);
+  await thief.connect();
+  const slot = `bunny_${mirror.name}`;
+  thief
+    .query(
+      `START_REPLICATION SLOT ${slot} LOGICAL 0/0 (proto_version '1', publication_names '${slot}')`,
+    )
+    .catch(() => undefined);
+  await delay(500);
+  const daemon = await mirror.start(['--once']);
+  while (daemon.running) await delay(100);
+  const log = await daemon.logTail();
+  (thief as never as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  assert.notEqual(daemon.exitCode, 0, log);
+});
