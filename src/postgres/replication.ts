@@ -6,11 +6,11 @@
 import type { Socket } from 'node:net';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import type pg from 'pg';
-import { classify, MirrorError } from '../core/errors.ts';
+import { MirrorError } from '../core/errors.ts';
 import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
 import type { Connection } from '../core/mirror.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
-import { clientConfig, openSession } from './session.ts';
+import { clientConfig, connectFailure, openSession } from './session.ts';
 
 export interface ReplicationHandlers {
   /**
@@ -128,7 +128,7 @@ export class ReplicationStream {
     if (this.#closing) return;
     throw error === undefined
       ? new MirrorError('ConnectionFailed', 'the source ended the replication stream')
-      : classify(error, 'replication stream');
+      : connectFailure(error, 'replication stream');
   }
 }
 

@@ -223,8 +223,8 @@ async function connectClient(connection: Connection, options: SessionOptions): P
   }
 }
 
-/** pg gives neither an errno nor a SQLSTATE to what it finds out by itself. */
-function connectFailure(error: unknown, where: string): MirrorError {
+/** What ended a connection or kept it from being. pg gives neither an errno nor a SQLSTATE to what it finds out by itself. */
+export function connectFailure(error: unknown, where: string): MirrorError {
   if (error instanceof MirrorError || !(error instanceof Error) || driverCode(error) !== undefined)
     return classify(error, where);
   // A password that is missing, or a server that does not know it either.

@@ -228,13 +228,7 @@ interface StuckCopy {
   readonly release: () => Promise<unknown>;
 }
 
-async function stuckCopy(
-  use: (stuck: {
-    workshop: Workshop;
-    copy: Promise<number>;
-    stop: AbortController;
-  }) => Promise<void>,
-): Promise<void> {
+async function stuckCopy(use: (stuck: StuckCopy) => Promise<void>): Promise<void> {
   await using workshop = await Workshop.open(SCHEMA, `${SCHEMA}; ${HELD}`);
   await workshop.atSource(LONG);
   await using holder = await openSession(workshop.mirror.destination, {
