@@ -254,7 +254,15 @@ export function classify(thrown: unknown, doing?: string): MirrorError {
     (thrown instanceof Error ? thrown.message || code : String(thrown)) ?? 'unknown error';
   const shown = code !== undefined && QUOTES_VALUES.has(code) ? text.replace(/".*"/s, '"…"') : text;
   const message = (doing ? `${doing}: ${shown}` : shown).replaceAll(/\s+/g, ' ');
-  return new MirrorError(known ?? 'Unexpected', message, { cause: thrown });
+  const cause = shown === text ? thrown : withoutValue(thrown as Error, text, shown);
+  return new MirrorError(known ?? 'Unexpected', message, { cause });
+}
+
+/** What a log may print of a driver's error whose own words hold a value. */
+function withoutValue(thrown: Error, text: string, shown: string): Error {
+  const error = Object.assign(new Error(shown), { code: driverCode(thrown) });
+  if (thrown.stack !== undefined) error.stack = thrown.stack.replace(text, shown);
+  return error;
 }
 
 /** The SQLSTATE or errno name of a driver's error. */

@@ -157,6 +157,10 @@ for (const { sqlstate, message, keeps } of LEAKY)
     const reported = { code: error.code, message: error.message, hint: error.hint };
     assert.ok(!JSON.stringify(reported).includes(ROW), JSON.stringify(reported));
     assert.ok(!JSON.stringify(error).includes(ROW));
+    // What a log prints: messages and stacks, down to the first cause.
+    for (let each: unknown = error; each instanceof Error; each = each.cause)
+      assert.ok(!`${each.message} ${each.stack}`.includes(ROW), each.stack);
+    assert.equal(driverCode(error.cause), sqlstate);
     assert.ok(error.message.includes(keeps), error.message);
   });
 
