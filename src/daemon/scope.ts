@@ -9,6 +9,7 @@ import type { Log } from '../core/log.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { readLedger, takeEpoch, tryLockMirror, type Owner } from '../postgres/ledger.ts';
 import { openSession, type Session } from '../postgres/session.ts';
+import { SELECT_WAITING_FOR_STANDBY } from '../sql/copy.ts';
 import { Follower } from '../stream/follow.ts';
 import { Copies } from './copies.ts';
 import type { Failures } from './failures.ts';
@@ -92,6 +93,7 @@ export class Scope implements AsyncDisposable {
     const { log, clock, failures, onLookAgain } = this.#options;
     const ledger = await readLedger(this.destination, mirror.name);
     if (!ledger.mirror) throw new Error('the ledger lost the mirror');
+    const waiting = await this.source.query(SELECT_WAITING_FOR_STANDBY);
     const follower = await Follower.start({
       mirror,
       owner,
@@ -101,6 +103,8 @@ export class Scope implements AsyncDisposable {
       clock,
       onTableFailed: onLookAgain,
     });
+    // An earlier daemon may have applied them, and no snapshot holds them yet.
+    follower.rememberApplied(waiting.map((row) => Number(row['xid'])));
     this.follower = follower;
     this.copies = new Copies({ owner, follower, failures, log, clock, onEnded: onLookAgain });
     follower.done.catch((error: unknown) => {

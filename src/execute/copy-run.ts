@@ -29,7 +29,7 @@ import {
 import { writeAsReplica } from '../postgres/replica-role.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import { copyFormat, copiedColumns } from '../copy/columns.ts';
-import { EMIT_MARK, SELECT_WAITING_FOR_STANDBY } from '../sql/copy.ts';
+import { EMIT_MARK } from '../sql/copy.ts';
 import { quoteTable } from '../sql/quote.ts';
 import type { Follower } from '../stream/follow.ts';
 import { replayBatch, type ReplayOptions } from '../stream/replay.ts';
@@ -73,20 +73,24 @@ const HANDOVER_MAX_TRANSACTIONS = 500;
 /** The whole road. Throws MirrorError; the table's state in the ledger says how far it came. */
 export async function runCopy(options: CopyRunOptions, run: CopyRun): Promise<TableRecord> {
   options.onStep('Preparing');
-  const record = await startSpooling(options, run);
-  const snapshot = await makeCopy(options, record);
+  const { record, mark } = await startSpooling(options, run);
+  const snapshot = await makeCopy(options, record, mark);
   options.signal.throwIfAborted();
   const copied = await moveTo(options, record, { type: 'rowsCopied', snapshot });
   return catchUp(options, copied);
 }
 
 /** Empty target, rows, keys and indexes. Returns what the copy's snapshot sees. */
-async function makeCopy(options: CopyRunOptions, record: TableRecord): Promise<CopySnapshot> {
+async function makeCopy(
+  options: CopyRunOptions,
+  record: TableRecord,
+  mark: number,
+): Promise<CopySnapshot> {
   const { mirror, table, source, log } = options;
   await using writer = await openReplica(options, 'writer');
   await emptyTable(writer, options.owner, record);
   options.onStep('Copying');
-  const snapshot = await copyRows(options, record);
+  const snapshot = await copyRows(options, record, mark);
   options.onStep('Indexing');
   await buildKeys({ mirror, destination: writer, log }, table, source);
   if (mirror.replicateIndexes)
@@ -107,15 +111,19 @@ export async function runReplay(options: CopyRunOptions): Promise<TableRecord> {
   );
 }
 
-/** From this commit boundary on every change of the table is in its spool. */
-async function startSpooling(options: CopyRunOptions, run: CopyRun): Promise<TableRecord> {
+/** From this commit boundary on every change of the table is in its spool; up to the mark none is. */
+async function startSpooling(
+  options: CopyRunOptions,
+  run: CopyRun,
+): Promise<{ record: TableRecord; mark: number }> {
   return options.follower.atBoundary(async (session) => {
     const record = recordOf(options);
     await createSpool(session, options.owner, record.id);
     const state = nextTableState(record.state, { type: 'copyStarted', run });
     await writeTableState(session, options.owner, record.id, { state });
     const changed = { ...record, state };
-    return { result: changed, changed: [changed] };
+    const mark = options.follower.appliedMark();
+    return { result: { record: changed, mark }, changed: [changed] };
   });
 }
 
@@ -133,9 +141,13 @@ async function moveTo(
 }
 
 /** Returns what the copy's snapshot sees. */
-async function copyRows(options: CopyRunOptions, record: TableRecord): Promise<CopySnapshot> {
+async function copyRows(
+  options: CopyRunOptions,
+  record: TableRecord,
+  mark: number,
+): Promise<CopySnapshot> {
   const { mirror, table, source } = options;
-  await using snapshot = await takeSnapshot(options);
+  await using snapshot = await takeSnapshot(options, mark);
   await using catalog = await openSession(mirror.source, {
     mirror: mirror.name,
     role: 'observer',
@@ -164,14 +176,14 @@ async function copyRows(options: CopyRunOptions, record: TableRecord): Promise<C
 /**
  * A snapshot that sees every transaction that was applied before the spool began. One that committed
  * but still waits for a synchronous standby is in the WAL and in no snapshot: take another until it is (TRAPS 23).
+ * What came after the mark is spooled and need not be seen: with a busy source some of it always is not.
  */
-async function takeSnapshot(options: CopyRunOptions): Promise<SourceSnapshot> {
+async function takeSnapshot(options: CopyRunOptions, mark: number): Promise<SourceSnapshot> {
   for (let attempt = 0; attempt < SNAPSHOT_TRIES; attempt += 1) {
     options.signal.throwIfAborted();
     const snapshot = await SourceSnapshot.take(options.mirror);
-    const [waiting] = await snapshot.session.query(SELECT_WAITING_FOR_STANDBY);
-    const isComplete = !options.follower.hasAppliedUnseenBy(parseVisibility(snapshot.seen.visible));
-    if (isComplete && waiting?.['count'] === '0') return snapshot;
+    const visibility = parseVisibility(snapshot.seen.visible);
+    if (!options.follower.hasAppliedUnseenBy(visibility, mark)) return snapshot;
     await snapshot.session.close();
     await options.clock.sleep(SNAPSHOT_RETRY_MS, options.signal);
   }

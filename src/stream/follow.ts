@@ -8,7 +8,7 @@ import { classify, MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { maxLsn, type Lsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
-import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
 import { nextTableState, type TableRecord } from '../core/table-state.ts';
 import { advanceProgress, createSpool, writeTableState, type Owner } from '../postgres/ledger.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
@@ -18,10 +18,10 @@ import { applyApart, applyTogether, isTablesOwn, type FailedTable } from './batc
 import { Boundaries, type BoundaryWork } from './boundaries.ts';
 import { Receiver } from './receive.ts';
 import { RecentTransactions } from './recent-transactions.ts';
-import { routeOf } from './route.ts';
+import { targetFor } from './route-target.ts';
 import { Router, type RoutedTable } from './router.ts';
 import { writeSpool } from './spool.ts';
-import { loadTarget, type ApplyTarget } from './target.ts';
+import type { ApplyTarget } from './target.ts';
 import type { Visibility } from './visibility.ts';
 
 export interface FollowOptions {
@@ -127,9 +127,19 @@ export class Follower {
     return this.#boundaries.request(work);
   }
 
-  /** True when a transaction that was applied is not in the snapshot yet (TRAPS 23): take another one. */
-  hasAppliedUnseenBy(visibility: Visibility): boolean {
-    return this.#recent.hasUnseenBy(visibility);
+  /** What was applied until now, for hasAppliedUnseenBy. Taken inside a boundary's work it is exact. */
+  appliedMark(): number {
+    return this.#recent.mark;
+  }
+
+  /** True when a transaction that was applied up to the mark is not in the snapshot yet (TRAPS 23): take another one. */
+  hasAppliedUnseenBy(visibility: Visibility, mark: number): boolean {
+    return this.#recent.hasUnseenBy(visibility, mark);
+  }
+
+  /** Transactions that an earlier stream of this mirror may have applied. Idempotent. */
+  rememberApplied(xids: readonly number[]): void {
+    for (const xid of xids) this.#recent.add(xid);
   }
 
   /** For those who wait for its progress. */
@@ -384,23 +394,4 @@ export class Follower {
     await advanceProgress(this.#session, this.#options.owner, lsn);
     this.#applied([], lsn);
   }
-}
-
-/** Only tables that are written to live need their target; one that is gone is found when its first change comes. */
-async function targetFor(
-  session: Session,
-  mirror: Mirror,
-  record: TableRecord,
-): Promise<ApplyTarget | undefined> {
-  if (!routeOf(record.state).live) return undefined;
-  try {
-    return await loadTarget(session, record.destination, excludedColumns(mirror, record.source));
-  } catch (error) {
-    if (error instanceof MirrorError && error.code === 'TableMissing') return undefined;
-    throw error;
-  }
-}
-
-function excludedColumns(mirror: Mirror, source: TableName): readonly string[] {
-  return mirror.tables.find((table) => sameTable(table.source, source))?.excludeColumns ?? [];
 }

@@ -8,21 +8,34 @@ const MAX_REMEMBERED = 100_000;
 
 /** The transactions that were applied lately, to tell whether a source snapshot sees them all. */
 export class RecentTransactions {
-  readonly #xids = new Set<number>();
+  /** When each was added, in that order. */
+  readonly #addedAt = new Map<number, number>();
+  #added = 0;
 
-  add(xid: number): void {
-    this.#xids.delete(xid);
-    this.#xids.add(xid);
-    if (this.#xids.size <= MAX_REMEMBERED) return;
-    const [oldest] = this.#xids;
-    if (oldest !== undefined) this.#xids.delete(oldest);
+  /** How many were added until now: what comes later is beyond this mark. */
+  get mark(): number {
+    return this.#added;
   }
 
-  /** True when one of them is not in the snapshot. Those that are need not be remembered any longer. */
-  hasUnseenBy(visibility: Visibility): boolean {
-    for (const xid of this.#xids) {
-      if (sees(visibility, xid)) this.#xids.delete(xid);
+  add(xid: number): void {
+    this.#added += 1;
+    this.#addedAt.delete(xid);
+    this.#addedAt.set(xid, this.#added);
+    if (this.#addedAt.size <= MAX_REMEMBERED) return;
+    const [oldest] = this.#addedAt.keys();
+    if (oldest !== undefined) this.#addedAt.delete(oldest);
+  }
+
+  /**
+   * True when one of those up to the mark is not in the snapshot. Those that are need not be remembered
+   * any longer.
+   */
+  hasUnseenBy(visibility: Visibility, mark = this.#added): boolean {
+    let isUnseen = false;
+    for (const [xid, addedAt] of this.#addedAt) {
+      if (sees(visibility, xid)) this.#addedAt.delete(xid);
+      else if (addedAt <= mark) isUnseen = true;
     }
-    return this.#xids.size > 0;
+    return isUnseen;
   }
 }
