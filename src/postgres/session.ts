@@ -56,8 +56,9 @@ const PINNED_SETTINGS: Readonly<Record<string, string>> = {
   standard_conforming_strings: 'on',
   default_transaction_isolation: 'read\\ committed',
   default_transaction_deferrable: 'off',
-  synchronous_commit: 'on',
   idle_in_transaction_session_timeout: '0',
+  // A quiet mirror's sessions, its lock among them, are idle for hours.
+  idle_session_timeout: '0',
 };
 
 /** An open session. Dispose it (`await using`) to close it; a broken one throws at its next statement. */
@@ -282,6 +283,8 @@ export async function clientConfig(
 function startupOptions(options: SessionOptions): string {
   const settings = {
     ...PINNED_SETTINGS,
+    // What we write at the source can be done again: it waits for no standby, which may be down.
+    synchronous_commit: options.role === 'observer' ? 'local' : 'on',
     statement_timeout: String(options.statementTimeoutMs ?? 0),
     lock_timeout: String(options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS),
     default_transaction_read_only: options.readOnly === true ? 'on' : 'off',

@@ -103,3 +103,37 @@ test('a mirror is not Ready while another session reads its slot', async () => {
   (thief as never as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
   assert.notEqual(daemon.exitCode, 0, log);
 });
+
+test('a standby that is down holds up neither a resync nor hides a row from it', async () => {
+  const clusters = await sharedClusters();
+  await using mirror = await TestMirror.create(clusters, TWO_TABLES);
+  await mirror.write({ tables: [{ source: 'public.a' }] });
+  await mirror.start();
+  await mirror.waitReady();
+  const standby = async (names: string): Promise<void> => {
+    await mirror.atSource(`alter system set synchronous_standby_names = '${names}'`);
+    await mirror.atSource('select pg_reload_conf()');
+  };
+  await standby('nobody');
+  try {
+    // The copy has to wait until the stream has passed this by.
+    await mirror.atSource('set synchronous_commit = local; create table noise ()');
+    await mirror.write({ tables: [{ source: 'public.a', resyncGeneration: 1 }] });
+    const resync = await mirror.command('wait', mirror.name, '--timeout', '20s');
+    assert.equal(resync.code, 0, resync.stderr);
+    // Committed in the log and applied here, but for every snapshot it is still running.
+    const hanging = mirror.atSource(`insert into a values (11, 'waits', null)`);
+    for (let rows = 0; rows === 0; await delay(50))
+      rows = (await mirror.atDestination('select from a where id = 11')).length;
+    await mirror.stop();
+    await mirror.write({ tables: [{ source: 'public.a', resyncGeneration: 2 }] });
+    await mirror.start();
+    await delay(4_000);
+    await standby('');
+    await hanging;
+  } finally {
+    await standby('');
+  }
+  await mirror.waitReady();
+  await mirror.assertSame(['a']);
+});
