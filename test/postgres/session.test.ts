@@ -34,6 +34,7 @@ const SETTINGS = [
   { name: 'default_transaction_read_only', theirs: 'on', ours: 'off' },
   { name: 'synchronous_commit', theirs: 'off', ours: 'on' },
   { name: 'idle_in_transaction_session_timeout', theirs: '7s', ours: '0' },
+  { name: 'idle_session_timeout', theirs: '7s', ours: '0' },
   { name: 'statement_timeout', theirs: '7s', ours: '0' },
   { name: 'lock_timeout', theirs: '7s', ours: '5s' },
 ] as const;
@@ -56,7 +57,7 @@ for (const level of ['role', 'database', 'role in database'] as const)
       );
     process.env['SETTER_PASSWORD'] = 'x';
     const asRole = { ...connection, user: role, password: { env: 'SETTER_PASSWORD' } };
-    await using session = await openSession(asRole, OPTIONS);
+    await using session = await openSession(asRole, { ...OPTIONS, role: 'writer' });
     const values = await session.query(
       `select name, current_setting(name) as setting from unnest($1::text[]) as name`,
       [`{${SETTINGS.map(({ name }) => name).join()}}`],
@@ -92,6 +93,18 @@ test('values print alike whatever the server prefers', async () => {
     nothing: null,
     text: String.raw`ä\n`,
   });
+});
+
+test('what is written at the source waits for no standby; what is written at the destination does', async () => {
+  const { connection } = await place();
+  const roles = ['observer', 'writer', 'copier', 'replayer', 'owner'] as const;
+  const settings: (string | null | undefined)[] = [];
+  for (const role of roles) {
+    await using session = await openSession(connection, { mirror: 'm', role });
+    const [row] = await session.query('show synchronous_commit');
+    settings.push(row?.['synchronous_commit']);
+  }
+  assert.deepEqual(settings, ['local', 'on', 'on', 'on', 'on']);
 });
 
 test('options: timeouts, read only, and a name that says what the session is for', async () => {
