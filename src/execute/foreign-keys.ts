@@ -34,7 +34,10 @@ export async function addForeignKey(
   return outcome(kind, owner, changed, foreignKey.name);
 }
 
-/** Puts back what a truncate dropped and forgets it in one transaction; then VALIDATE, if it was valid before. */
+/**
+ * Puts back what a truncate dropped, then VALIDATE, if it was valid before. Forgotten only after that:
+ * a crash in between, or rows that break it, must not leave it NOT VALID for good without a word.
+ */
 export async function restoreForeignKey(
   { destination }: ExecuteContext,
   { kind, saved }: StepOf<'restore-foreign-key'>,
@@ -44,12 +47,11 @@ export async function restoreForeignKey(
   // An owner that is gone took its foreign key along.
   const changed = actual !== undefined && !hasForeignKey(actual, name);
   const validate = actual?.kind === 'partitioned';
-  await destination.transaction(async () => {
-    if (changed)
-      await destination.query(restoreForeignKeySql(owner, { name, definition }, { validate }));
-    await forgetForeignKey(destination, id);
-  });
-  if (changed && !validate && !isNotValid(definition)) await validateKey(destination, owner, name);
+  if (changed)
+    await destination.query(restoreForeignKeySql(owner, { name, definition }, { validate }));
+  if (actual !== undefined && !validate && !isNotValid(definition))
+    await validateKey(destination, owner, name);
+  await forgetForeignKey(destination, id);
   return outcome(kind, owner, changed, name);
 }
 

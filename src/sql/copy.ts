@@ -42,9 +42,17 @@ function rangeSql({ fromBlock, toBlock }: Blocks): string {
   return bounds.length === 0 ? '' : ` where ${bounds.join(' and ')}`;
 }
 
-/** The table as one source snapshot sees it: compared before and after the copy (TRAPS 25). */
+/**
+ * The table as one source snapshot sees it: compared before and after the copy (TRAPS 25). A
+ * partitioned one has its rows in the files of its partitions.
+ */
 export const SELECT_HEAP = /* sql */ `
-select c.relfilenode, pg_catalog.pg_relation_size(c.oid) as heap_bytes, c.reltuples as estimated_rows,
+select c.relfilenode || coalesce((
+    select string_agg(leaf.relfilenode::text, ',' order by leaf.oid)
+    from pg_catalog.pg_inherits as child
+    join pg_catalog.pg_class as leaf on leaf.oid = child.inhrelid
+    where c.relkind = 'p' and child.inhrelid in (select relid from pg_catalog.pg_partition_tree(c.oid))
+  ), '') as relfilenode, pg_catalog.pg_relation_size(c.oid) as heap_bytes, c.reltuples as estimated_rows,
   (select string_agg(a.attname || ':' || a.attnum || ':' || a.atttypid, ',' order by a.attnum)
    from pg_catalog.pg_attribute as a
    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns

@@ -156,11 +156,13 @@ from bunnydb.saved_foreign_keys
 where mirror = $1
 order by id`;
 
+/** One that is put back but not yet validated again is still the valid one that was saved. */
 export const INSERT_SAVED_FOREIGN_KEY = /* sql */ `
-insert into bunnydb.saved_foreign_keys
+insert into bunnydb.saved_foreign_keys as saved
   (mirror, table_schema, table_name, owner_schema, owner_name, name, definition)
 values ($1, $2, $3, $4, $5, $6, $7)
-on conflict (owner_schema, owner_name, name) do update set definition = excluded.definition`;
+on conflict (owner_schema, owner_name, name) do update set definition = excluded.definition
+where excluded.definition <> saved.definition || ' NOT VALID'`;
 
 export const DELETE_SAVED_FOREIGN_KEY = /* sql */ `delete from bunnydb.saved_foreign_keys where id = $1`;
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import type { Status } from '../../src/status/status.ts';
 import { sharedClusters } from '../servers/shared.ts';
 import { TestMirror } from './test-mirror.ts';
 
@@ -136,4 +137,30 @@ test('a standby that is down holds up neither a resync nor hides a row from it',
   }
   await mirror.waitReady();
   await mirror.assertSame(['a']);
+});
+
+test('a foreign key of somebody else’s table that rows break after a resync is an error until it is mended', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), TWO_TABLES);
+  await mirror.write({ tables: [{ source: 'public.a' }] });
+  await mirror.start();
+  await mirror.waitReady();
+  await mirror.atDestination(
+    'create table own (a int constraint own_fkey references a); insert into own values (3), (4)',
+  );
+  // A replica checks no foreign key: the row goes at the destination too, and its reference stays.
+  await mirror.atSource('delete from a where id = 3');
+  await mirror.caughtUp();
+  await mirror.write({ tables: [{ source: 'public.a', resyncGeneration: 1 }] });
+  const isKept = ({ status }: Status): boolean =>
+    status.tables[0]?.error?.code === 'ConstraintViolated';
+  await mirror.waitFor(isKept);
+  await delay(3_000);
+  assert.ok(isKept(await mirror.waitFor(() => true)), 'the error is gone, and nothing was mended');
+  await mirror.atDestination('delete from own where a = 3');
+  await mirror.waitReady();
+  assert.deepEqual(
+    await mirror.atDestination(`select convalidated from pg_constraint where conname = 'own_fkey'`),
+    [{ convalidated: 't' }],
+  );
+  assert.deepEqual(await mirror.atDestination('select * from bunnydb.saved_foreign_keys'), []);
 });
