@@ -9,18 +9,18 @@ import type { Log } from '../core/log.ts';
 import { maxLsn, type Lsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
-import { nextTableState, type TableRecord } from '../core/table-state.ts';
-import { advanceProgress, createSpool, writeTableState, type Owner } from '../postgres/ledger.ts';
+import type { TableRecord } from '../core/table-state.ts';
+import { advanceProgress, type Owner } from '../postgres/ledger.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
 import { openSession, type Session } from '../postgres/session.ts';
+import { Applier, type Applied } from './applier.ts';
 import type { TransactionPart } from './assemble.ts';
-import { applyApart, applyTogether, isTablesOwn, type FailedTable } from './batch.ts';
 import { Boundaries, type BoundaryWork } from './boundaries.ts';
+import type { BatchLimits } from './inbox.ts';
 import { Receiver } from './receive.ts';
 import { RecentTransactions } from './recent-transactions.ts';
 import { targetFor } from './route-target.ts';
-import { Router, type RoutedTable } from './router.ts';
-import { writeSpool } from './spool.ts';
+import { Router } from './router.ts';
 import type { ApplyTarget } from './target.ts';
 import type { Visibility } from './visibility.ts';
 
@@ -61,12 +61,15 @@ export class Follower {
   readonly #router: Router;
   readonly #receiver: Receiver;
   readonly #boundaries = new Boundaries(() => this.#wake());
+  readonly #applier: Applier;
   readonly #recent = new RecentTransactions();
   readonly #stopping = new AbortController();
   readonly #opening: Promise<void>;
   #mirror: Mirror;
   #appliedLsn: Lsn;
   #idleWrittenMs: number;
+  /** When the transaction that is being applied, or the oldest of its batch, was committed at the source. */
+  #applyingSinceMs: number | undefined;
   #appliedTransactions = 0;
   #appliedChanges = 0;
   #wake: () => void = () => undefined;
@@ -76,6 +79,10 @@ export class Follower {
     this.#mirror = options.mirror;
     this.#session = session;
     this.#router = router;
+    const { owner, log, clock } = options;
+    const targetOf = async (record: TableRecord): Promise<ApplyTarget | undefined> =>
+      this.#targetFor(record);
+    this.#applier = new Applier({ session, router, owner, log, clock, targetOf });
     this.#appliedLsn = options.from;
     this.#idleWrittenMs = options.clock.monotonicMs();
     this.#receiver = new Receiver(() => this.#wake());
@@ -158,9 +165,10 @@ export class Follower {
 
   progress(): FollowProgress {
     const { oldestWaitingMs, knownLsn, isDrained } = this.#receiver;
-    const behind = isDrained ? 0n : maxLsn(knownLsn, this.#appliedLsn) - this.#appliedLsn;
-    const lagMs =
-      oldestWaitingMs === undefined ? 0 : this.#options.clock.now().getTime() - oldestWaitingMs;
+    const oldestMs = this.#applyingSinceMs ?? oldestWaitingMs;
+    const isCaughtUp = isDrained && oldestMs === undefined;
+    const behind = isCaughtUp ? 0n : maxLsn(knownLsn, this.#appliedLsn) - this.#appliedLsn;
+    const lagMs = oldestMs === undefined ? 0 : this.#options.clock.now().getTime() - oldestMs;
     return {
       appliedLsn: this.#appliedLsn,
       lagBytes: Number(behind),
@@ -248,62 +256,17 @@ export class Follower {
       inbox.takeOne();
       return;
     }
-    if (!head.final) {
-      await this.#applyLarge();
-      return;
-    }
-    const batch = inbox.takeWhole({
-      changes: this.#mirror.cdc.maxBatchSize,
-      bytes: MAX_BATCH_BYTES,
-    });
-    await this.#applyWhole(batch);
+    this.#applyingSinceMs = head.commitTimeMs;
+    this.#applied(
+      head.final
+        ? await this.#applier.applyWhole(inbox.takeWhole(this.#batchLimits()))
+        : await this.#applier.applyLarge(async () => this.#nextPart()),
+    );
+    this.#applyingSinceMs = undefined;
   }
 
-  /** A batch of whole transactions; when it fails, once more with each table by itself. */
-  async #applyWhole(batch: readonly TransactionPart[]): Promise<void> {
-    const work = this.#router.distribute(batch);
-    const endLsn = batch.at(-1)?.endLsn ?? this.#appliedLsn;
-    const onMissing = this.#onMissingRows;
-    try {
-      await this.#session.transaction(async () => {
-        await applyTogether(this.#session, work, onMissing);
-        await advanceProgress(this.#session, this.#options.owner, endLsn);
-      });
-      this.#applied(batch, endLsn);
-    } catch (thrown) {
-      const error = classify(thrown);
-      if (!isTablesOwn(error) || !this.#session.usable) throw error;
-      this.#options.log.debug({ err: error }, 'batch failed, applying table by table');
-      const failed = await this.#session.transaction(async () => {
-        const tables = await this.#failTables(await applyApart(this.#session, work, onMissing));
-        await advanceProgress(this.#session, this.#options.owner, endLsn);
-        return tables;
-      });
-      this.#applied(batch, endLsn);
-      this.#announceFailed(failed);
-    }
-  }
-
-  /** One source transaction in parts, in one destination transaction; memory holds a few parts at a time. */
-  async #applyLarge(): Promise<void> {
-    const failed: TableRecord[] = [];
-    let last: TransactionPart | undefined;
-    const endLsn = await this.#session.transaction(async () => {
-      for (;;) {
-        const part = await this.#nextPart();
-        last = part;
-        const work = this.#router.distribute([part]);
-        failed.push(
-          ...(await this.#failTables(await applyApart(this.#session, work, this.#onMissingRows))),
-        );
-        this.#appliedChanges += part.changes.length;
-        if (part.endLsn === undefined) continue;
-        await advanceProgress(this.#session, this.#options.owner, part.endLsn);
-        return part.endLsn;
-      }
-    });
-    if (last !== undefined) this.#applied([{ ...last, changes: [] }], endLsn);
-    this.#announceFailed(failed);
+  #batchLimits(): BatchLimits {
+    return { changes: this.#mirror.cdc.maxBatchSize, bytes: MAX_BATCH_BYTES };
   }
 
   async #nextPart(): Promise<TransactionPart> {
@@ -325,57 +288,18 @@ export class Follower {
     this.#wake = () => undefined;
   }
 
-  /** Inside the batch's transaction: the tables are Failed with it, and their changes are in the spool. */
-  async #failTables(failures: readonly FailedTable[]): Promise<TableRecord[]> {
-    const since = this.#options.clock.now().toISOString();
-    const records: TableRecord[] = [];
-    for (const { table, error, entries } of failures) {
-      const failure = {
-        code: error.code,
-        message: error.message,
-        hint: error.hint,
-        since,
-        attempts: 1,
-      };
-      const state = nextTableState(table.record.state, { type: 'failed', failure });
-      await writeTableState(this.#session, this.#options.owner, table.record.id, { state });
-      if (!table.route.spool)
-        await createSpool(this.#session, this.#options.owner, table.record.id);
-      if (!table.route.spool) await writeSpool(this.#session, entries);
-      const record = { ...table.record, state };
-      // Routed at once: later parts of the same transaction go to the spool. A rollback ends the follower.
-      this.#router.set(record, await this.#targetFor(record));
-      records.push(record);
-    }
-    return records;
-  }
-
-  #announceFailed(records: readonly TableRecord[]): void {
-    for (const record of records) {
-      this.#options.log.warn(
-        { table: formatTableName(record.source), state: record.state },
-        'table failed',
-      );
-      this.#options.onTableFailed(record);
-    }
-  }
-
-  readonly #onMissingRows = (table: RoutedTable, rows: number): void => {
-    this.#options.log.warn(
-      { table: formatTableName(table.record.source), rows },
-      'rows to change were not at the destination; resync the table',
-    );
-  };
-
-  #applied(batch: readonly TransactionPart[], endLsn: Lsn): void {
+  #applied({ endLsn, xids, changes, failed }: Applied): void {
     this.#appliedLsn = maxLsn(this.#appliedLsn, endLsn);
     this.#idleWrittenMs = this.#options.clock.monotonicMs();
-    this.#appliedTransactions += batch.length;
-    for (const part of batch) {
-      this.#appliedChanges += part.changes.length;
-      this.#recent.add(part.xid);
-    }
+    this.#appliedTransactions += xids.length;
+    this.#appliedChanges += changes;
+    for (const xid of xids) this.#recent.add(xid);
     this.#receiver.confirm(this.#appliedLsn);
+    for (const record of failed) {
+      const table = formatTableName(record.source);
+      this.#options.log.warn({ table, state: record.state }, 'table failed');
+      this.#options.onTableFailed(record);
+    }
   }
 
   /** How far a quiet stream may move on: everything received is durable and no transaction is open (TRAPS 14). */
@@ -392,6 +316,6 @@ export class Follower {
     const lsn = this.#idleProgress();
     if (lsn === undefined) return;
     await advanceProgress(this.#session, this.#options.owner, lsn);
-    this.#applied([], lsn);
+    this.#applied({ endLsn: lsn, xids: [], changes: 0, failed: [] });
   }
 }
