@@ -58,6 +58,8 @@ export class MirrorLoop {
   /** The newest good spec, and what is wrong with a newer one. A changed spec is tried at once. */
   update(mirror: Mirror, specErrors: readonly string[]): void {
     const isChanged = mirror.specHash !== this.#mirror.specHash;
+    // A pass may be in the middle of an hour's work, and suspend means now.
+    if (mirror.suspend && !this.#mirror.suspend) this.#scope?.interrupt();
     this.#mirror = mirror;
     this.#specErrors = specErrors;
     if (!isChanged) return;
@@ -70,6 +72,7 @@ export class MirrorLoop {
   /** Ends at a safe point; returns when every session is closed. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#scope?.interrupt();
     await this.done;
   }
 

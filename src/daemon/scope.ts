@@ -115,6 +115,12 @@ export class Scope implements AsyncDisposable {
     return follower;
   }
 
+  /** Ends what a pass is waiting for, an index that is built beside writers for one; the pass fails. */
+  interrupt(): void {
+    this.source.destroy();
+    this.destination.destroy();
+  }
+
   async stopStream(): Promise<void> {
     const { copies, follower } = this;
     this.copies = undefined;

@@ -4,6 +4,7 @@ import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { Status } from '../../src/status/status.ts';
+import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
 import { TestMirror } from './test-mirror.ts';
 
@@ -163,4 +164,44 @@ test('a foreign key of somebody else’s table that rows break after a resync is
     [{ convalidated: 't' }],
   );
   assert.deepEqual(await mirror.atDestination('select * from bunnydb.saved_foreign_keys'), []);
+});
+
+test('suspend and SIGTERM act at once while a pass waits for an index', async () => {
+  await using mirror = await TestMirror.create(
+    await sharedClusters(),
+    `${TWO_TABLES} create index b_v on b (v);`,
+  );
+  const spec = { tables: [{ source: 'public.a' }, { source: 'public.b' }] };
+  await mirror.write(spec);
+  await mirror.start();
+  await mirror.waitReady();
+  const { host, port, user } = mirror.destinationEndpoint();
+  const { database, cluster } = mirror.destination;
+  const reader = new Client({ host, port, user, password: cluster.password, database });
+  await reader.connect();
+  // CREATE INDEX CONCURRENTLY waits for a transaction that is older than itself.
+  await reader.query('begin isolation level repeatable read');
+  await reader.query('create temp table old ()');
+  await mirror.atDestination('drop index b_v');
+  const builds = async (): Promise<boolean> =>
+    (await mirror.atDestination('select from pg_stat_progress_create_index')).length > 0;
+  const isRead = async (): Promise<boolean> =>
+    (
+      await mirror.atSource(
+        `select from pg_replication_slots where slot_name = 'bunny_${mirror.name}' and active`,
+      )
+    ).length > 0;
+  const reached = async (condition: () => Promise<boolean>): Promise<void> =>
+    until(condition, { timeoutMs: 10_000, late: async () => new Error(await mirror.readLog()) });
+  await mirror.write({ ...spec, cdc: { maxBatchSize: 5_000 } });
+  await reached(builds);
+  await mirror.write({ ...spec, suspend: true });
+  await reached(async () => !(await isRead()));
+  await reached(async () => !(await builds()));
+  await mirror.write(spec);
+  await reached(builds);
+  const startMs = performance.now();
+  await mirror.stop();
+  assert.ok(performance.now() - startMs < 4_000, 'SIGTERM took too long');
+  await reader.end();
 });
