@@ -91,6 +91,7 @@ export function preflightTable(
     ...loopRefusals(tableCase, mirror, observed),
     ...sourceRightRefusals(tableCase, shape, mirror, observed),
     ...identityOfRows(tableCase, shape),
+    ...unpublishedIdentity(tableCase, shape, observed),
     ...unknownExclusions(tableCase, shape),
     ...typeRefusals(tableCase, mirror),
     ...destinationRefusals(tableCase, observed),
@@ -168,6 +169,32 @@ function identityOfRows({ table }: TableCase, { replicaIdentity }: TableShape): 
     ),
   ];
 }
+
+/**
+ * From PostgreSQL 18 a published table whose identity holds a generated column that is not published
+ * cannot be updated any more, by its own application (42P10).
+ */
+function unpublishedIdentity(
+  { table }: TableCase,
+  { replicaIdentity, columns }: TableShape,
+  { source }: Observed,
+): Refusal[] {
+  const generated = columns.find(
+    ({ name, generated: kind }) => kind !== 'no' && replicaIdentity.columns.includes(name),
+  );
+  return source.version < FIRST_VERSION_THAT_CHECKS || generated === undefined
+    ? []
+    : [
+        refuse(
+          table,
+          'NoReplicaIdentity',
+          `the replica identity of ${formatTableName(table.source)} holds the generated column ${generated.name}`,
+          'Give the table a primary key and REPLICA IDENTITY DEFAULT: published as it is, its own UPDATE and DELETE would fail.',
+        ),
+      ];
+}
+
+const FIRST_VERSION_THAT_CHECKS = 180_000;
 
 /** Without its key a row cannot be found again at the destination. */
 function missingIdentityColumns(

@@ -171,3 +171,24 @@ test('an existing table that does not fit is named, column by column, and left a
   await mirror.waitReady();
   await mirror.assertSame(['a', 'b']);
 });
+
+test('a table that publishing would make read-only for its application is refused before it is published', async () => {
+  await using mirror = await TestMirror.create(
+    await sharedClusters(),
+    `${SETUP};
+     create table keyless (n int);
+     insert into keyless values (1);
+     create table doubled (n int, twice int generated always as (n * 2) stored);
+     alter table doubled replica identity full;
+     insert into doubled values (1);`,
+  );
+  const names = ['a', 'keyless', 'doubled'];
+  await mirror.write({ tables: names.map((name) => ({ source: `public.${name}` })) });
+  await mirror.start();
+  const status = await mirror.waitFor(
+    ({ status: { tables } }) => tables[0]?.phase === 'Live' && tables[2]?.error !== undefined,
+  );
+  const codes = status.status.tables.map(({ error }) => error?.code);
+  assert.deepEqual(codes, [undefined, 'NoReplicaIdentity', 'NoReplicaIdentity']);
+  await mirror.atSource('update keyless set n = 2; update doubled set n = 2; delete from keyless');
+});
