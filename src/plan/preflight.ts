@@ -180,7 +180,8 @@ function unpublishedIdentity(
   { source }: Observed,
 ): Refusal[] {
   const generated = columns.find(
-    ({ name, generated: kind }) => kind !== 'no' && replicaIdentity.columns.includes(name),
+    ({ name, generated: kind }) =>
+      kind !== 'no' && (replicaIdentity.kind === 'full' || replicaIdentity.columns.includes(name)),
   );
   return source.version < FIRST_VERSION_THAT_CHECKS || generated === undefined
     ? []
