@@ -179,6 +179,10 @@ export const ERROR_RULES = {
     retry: 'when-spec-changes',
     hint: 'More changes came than are kept for a failed table; bump its resyncGeneration.',
   },
+  RowsMissing: {
+    retry: 'when-spec-changes',
+    hint: 'Something else wrote to the destination table. It follows on, and is right again after a resync: bump its resyncGeneration.',
+  },
   ReadOnly: {
     retry: 'backoff',
     hint: 'The destination refuses writes: it is a standby or default_transaction_read_only is on.',

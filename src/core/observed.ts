@@ -43,8 +43,13 @@ export interface ObservedSlot {
   readonly retainedBytes: number;
 }
 
+/** A table under its name of now; the oid stays when the name changes. */
+export interface PublishedTable extends TableName {
+  readonly oid?: number;
+}
+
 export interface ObservedPublication {
-  readonly tables: readonly TableName[];
+  readonly tables: readonly PublishedTable[];
   readonly allTables: boolean;
   readonly viaPartitionRoot: boolean;
   /** Of insert, update, delete, truncate. */

@@ -52,8 +52,11 @@ export type TableState =
       readonly run: CopyRun | undefined;
       readonly snapshot: CopySnapshot | undefined;
     }
-  /** Every change is applied as it comes. */
-  | { readonly phase: 'Live' }
+  /**
+   * Every change is applied as it comes. `diverged`: changes found rows missing at the destination, so
+   * it is no copy any more; it follows on, and only a resync mends it.
+   */
+  | { readonly phase: 'Live'; readonly diverged?: TableFailure }
   /** Applying failed. Its changes go to the spool, up to a limit; tried again from `resume`. */
   | {
       readonly phase: 'Failed';
@@ -72,6 +75,8 @@ export interface TableRecord {
   readonly id: string;
   readonly source: TableName;
   readonly destination: TableName;
+  /** The source table's oid when it was copied: the stream tells tables by it, names may change. */
+  readonly sourceOid?: number;
   /** The generation of the last finished copy; undefined before the first. */
   readonly observed: Generation | undefined;
   readonly state: TableState;
@@ -83,7 +88,9 @@ export type TableEvent =
   /** The copy runner, when all rows are committed. */
   | { readonly type: 'rowsCopied'; readonly snapshot: CopySnapshot }
   /** The copy runner, at a commit boundary, in the transaction that replayed the rest. */
-  | { readonly type: 'handedOver' }
+  | { readonly type: 'handedOver'; readonly diverged?: TableFailure }
+  /** The stream, in the transaction whose changes found no rows to change. */
+  | { readonly type: 'diverged'; readonly failure: TableFailure }
   /** The stream could not apply to a live table, or a copy or replay ended in an error. */
   | { readonly type: 'failed'; readonly failure: TableFailure }
   /** The reconciler, when a failed table's back-off is over. */
@@ -99,7 +106,10 @@ export function nextTableState(state: TableState, event: TableEvent): TableState
         return { phase: 'CatchingUp', run: state.run, snapshot: event.snapshot };
       break;
     case 'handedOver':
-      if (state.phase === 'CatchingUp') return { phase: 'Live' };
+      if (state.phase === 'CatchingUp') return live(event.diverged);
+      break;
+    case 'diverged':
+      if (state.phase === 'Live') return live(state.diverged ?? event.failure);
       break;
     case 'replayStarted':
       if (state.phase === 'Failed' && state.resume === 'replay')
@@ -109,6 +119,10 @@ export function nextTableState(state: TableState, event: TableEvent): TableState
       return failedState(state, event.failure);
   }
   throw new Error(`table state ${state.phase} does not take ${event.type}`);
+}
+
+function live(diverged: TableFailure | undefined): TableState {
+  return { phase: 'Live', ...(diverged === undefined ? {} : { diverged }) };
 }
 
 function failedState(state: TableState, failure: TableFailure): TableState {

@@ -1,6 +1,6 @@
 import type { ObservedPublication, PartialMember } from '../core/observed.ts';
 import type { Row, Session } from '../postgres/session.ts';
-import { flag, list, tableName } from './read.ts';
+import { flag, list, number, tableName } from './read.ts';
 
 const SELECT_PUBLICATION = /* sql */ `
 select puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
@@ -12,11 +12,13 @@ where pubname = $1`;
  * publish_via_partition_root only its leaves; the members themselves are added.
  */
 const SELECT_PUBLISHED_TABLES = /* sql */ `
-select schemaname::text as schema, tablename::text as name
-from pg_publication_tables
-where pubname = $1
+select n.nspname::text as schema, c.relname::text as name, c.oid::text as oid
+from pg_publication_tables t
+join pg_namespace n on n.nspname = t.schemaname
+join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
+where t.pubname = $1
 union
-select n.nspname::text, c.relname::text
+select n.nspname::text, c.relname::text, c.oid::text
 from pg_publication p
 join pg_publication_rel m on m.prpubid = p.oid
 join pg_class c on c.oid = m.prrelid
@@ -53,7 +55,7 @@ export async function observePublication(
   if (!row) return undefined;
   const tables = await session.query(SELECT_PUBLISHED_TABLES, [name]);
   return {
-    tables: tables.map(tableName),
+    tables: tables.map((table) => ({ ...tableName(table), oid: number(table, 'oid') })),
     allTables: flag(row, 'puballtables'),
     viaPartitionRoot: flag(row, 'pubviaroot'),
     operations: ['insert', 'update', 'delete', 'truncate'].filter((operation) =>

@@ -1,6 +1,6 @@
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
-import type { Observed, ObservedPublication } from '../core/observed.ts';
-import { formatTableName, sameTable } from '../core/table-name.ts';
+import type { Observed, ObservedPublication, PublishedTable } from '../core/observed.ts';
+import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { OPERATIONS, publishes } from './published.ts';
 import { refuse } from './refuse.ts';
@@ -105,7 +105,7 @@ function preflightPartial(
  */
 export function planPublication(
   mirror: Mirror,
-  { publication, slot }: Observed,
+  { publication, slot, ledger }: Observed,
   accepted: readonly MirrorTable[],
 ): Step[] {
   if (!mirror.publication.managed || publication?.allTables === true) return [];
@@ -113,9 +113,13 @@ export function planPublication(
   if (publication === undefined) return [{ kind: 'create-publication', tables: wanted }];
   const missing = accepted.filter((table) => !publishes(publication, table.source));
   const add = slot === undefined ? missing.map((table) => table.source) : [];
-  const drop = publication.tables.filter(
-    (member) => !mirror.tables.some((table) => sameTable(table.source, member)),
-  );
+  const isNamed = (name: TableName): boolean =>
+    mirror.tables.some((table) => sameTable(table.source, name));
+  // Renamed at the source it is still ours: out of the publication, what is written to it would be lost.
+  const isOurs = ({ oid }: PublishedTable): boolean =>
+    oid !== undefined &&
+    ledger.tables.some((record) => record.sourceOid === oid && isNamed(record.source));
+  const drop = publication.tables.filter((member) => !isNamed(member) && !isOurs(member));
   const complete =
     publication.viaPartitionRoot &&
     OPERATIONS.every((operation) => publication.operations.includes(operation));

@@ -191,6 +191,17 @@ export async function writeTableState(
   if (rowCount !== 1) throw notOwner(owner);
 }
 
+/** Remembers which source table is copied, whatever it is called later. */
+export async function writeSourceOid(
+  session: Session,
+  owner: Owner,
+  tableId: string,
+  sourceOid: number,
+): Promise<void> {
+  const { rowCount } = await session.run(sql.UPDATE_SOURCE_OID, [tableId, owner.epoch, sourceOid]);
+  if (rowCount !== 1) throw notOwner(owner);
+}
+
 /** Makes the rest of this transaction wait for, or fail after, a takeover of the mirror. */
 export async function fenceTable(session: Session, owner: Owner, tableId: string): Promise<void> {
   const { rowCount } = await session.run(sql.FENCE_TABLE, [tableId, owner.epoch]);
@@ -262,10 +273,12 @@ type LedgerRow = Record<string, string | null>;
 
 function toTableRecord(row: LedgerRow): TableRecord {
   const tableGeneration = row['observed_table_generation'];
+  const sourceOid = row['source_oid'];
   return {
     id: text(row, 'id'),
     source: { schema: text(row, 'source_schema'), name: text(row, 'source_name') },
     destination: { schema: text(row, 'destination_schema'), name: text(row, 'destination_name') },
+    ...(sourceOid === null || sourceOid === undefined ? {} : { sourceOid: Number(sourceOid) }),
     observed:
       tableGeneration === null || tableGeneration === undefined
         ? undefined

@@ -36,6 +36,7 @@ create table bunnydb.tables (
   source_name text not null,
   destination_schema text not null,
   destination_name text not null,
+  source_oid oid,
   observed_table_generation bigint,
   observed_mirror_generation bigint,
   state jsonb not null,
@@ -114,7 +115,7 @@ export const RECORD_SPEC = /* sql */ `
 update bunnydb.mirrors set spec_hash = $3 where name = $1 and epoch = $2 and spec_hash is distinct from $3`;
 
 export const SELECT_TABLES = /* sql */ `
-select id, source_schema, source_name, destination_schema, destination_name,
+select id, source_schema, source_name, destination_schema, destination_name, source_oid,
   observed_table_generation, observed_mirror_generation, state
 from bunnydb.tables
 where mirror = $1
@@ -134,6 +135,10 @@ set state = $3,
   observed_table_generation = coalesce($4, observed_table_generation),
   observed_mirror_generation = coalesce($5, observed_mirror_generation)
 where id = $1 and epoch = $2`;
+
+/** The table that is copied now; another one may have had its name. */
+export const UPDATE_SOURCE_OID = /* sql */ `
+update bunnydb.tables set source_oid = $3 where id = $1 and epoch = $2`;
 
 /** A new spool begins at its start. */
 export const RESET_REPLAY = /* sql */ `

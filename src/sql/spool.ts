@@ -21,6 +21,11 @@ export function createSpoolSql(tableId: string): readonly string[] {
   ];
 }
 
+/** What it takes on the disk, in bytes; null when there is none. */
+export function selectSpoolSizeSql(tableId: string): string {
+  return `select pg_catalog.pg_total_relation_size(pg_catalog.to_regclass('${spoolTable(tableId)}')) as bytes`;
+}
+
 export function dropSpoolSql(tableId: string): string {
   return `drop table if exists ${spoolTable(tableId)}`;
 }
@@ -33,10 +38,10 @@ export function copyIntoSpoolSql(tableId: string): string {
 /** One replay batch after $1: at most $3 rows, and no more than $2 bytes unless one row alone has more. */
 export function selectSpoolBatchSql(tableId: string): string {
   return `
-select seq, xid, encode(data, 'hex') as data
+select seq, xid, commit_lsn, encode(data, 'hex') as data
 from (
-  select seq, xid, data, sum(octet_length(data)) over (order by seq) - octet_length(data) as before
-  from (select seq, xid, data from ${spoolTable(tableId)} where seq > $1 order by seq limit $3) as next
+  select seq, xid, commit_lsn, data, sum(octet_length(data)) over (order by seq) - octet_length(data) as before
+  from (select seq, xid, commit_lsn, data from ${spoolTable(tableId)} where seq > $1 order by seq limit $3) as next
 ) as sized
 where before < $2
 order by seq`;

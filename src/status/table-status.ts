@@ -45,6 +45,7 @@ function errorOf(
 ): TableFailure | undefined {
   const failed = view.failures.get(key);
   if (failed) return failed;
+  if (record?.state.phase === 'Live') return record.state.diverged;
   return record?.state.phase === 'Failed' ? record.state.failure : undefined;
 }
 

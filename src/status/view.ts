@@ -4,7 +4,7 @@ import type { Lsn } from '../core/lsn.ts';
 import type { Mirror, ResyncStrategy } from '../core/mirror.ts';
 import type { ObservedSlot } from '../core/observed.ts';
 import type { TableFailure, TableRecord } from '../core/table-state.ts';
-import type { CopyStep } from '../execute/copy-run.ts';
+import type { CopyStep } from '../execute/table-run.ts';
 import type { Plan } from '../plan/plan.ts';
 
 export type MirrorState =
@@ -39,6 +39,8 @@ export interface StreamView {
   readonly appliedLsn: Lsn;
   readonly lagBytes: number;
   readonly lagSeconds: number;
+  /** Seconds since the source was last heard, when that is too long ago; undefined while it answers. */
+  readonly silentSeconds?: number | undefined;
 }
 
 /** A copy that runs or waits for its turn. */

@@ -41,6 +41,8 @@ export interface FollowProgress {
   readonly appliedLsn: Lsn;
   readonly lagBytes: number;
   readonly lagSeconds: number;
+  /** Seconds since the source was last heard, when that is too long ago; undefined while it answers. */
+  readonly silentSeconds: number | undefined;
   readonly appliedTransactions: number;
   readonly appliedChanges: number;
 }
@@ -85,7 +87,7 @@ export class Follower {
     this.#applier = new Applier({ session, router, owner, log, clock, targetOf });
     this.#appliedLsn = options.from;
     this.#idleWrittenMs = options.clock.monotonicMs();
-    this.#receiver = new Receiver(() => this.#wake());
+    this.#receiver = new Receiver(() => this.#wake(), options.clock);
     this.#opening = this.#receiver.open(options.mirror, options.from);
     this.done = this.#run();
     this.done.catch(() => undefined);
@@ -164,7 +166,7 @@ export class Follower {
   }
 
   progress(): FollowProgress {
-    const { oldestWaitingMs, knownLsn, isDrained } = this.#receiver;
+    const { oldestWaitingMs, knownLsn, isDrained, silentSeconds } = this.#receiver;
     const oldestMs = this.#applyingSinceMs ?? oldestWaitingMs;
     const isCaughtUp = isDrained && oldestMs === undefined;
     const behind = isCaughtUp ? 0n : maxLsn(knownLsn, this.#appliedLsn) - this.#appliedLsn;
@@ -172,7 +174,9 @@ export class Follower {
     return {
       appliedLsn: this.#appliedLsn,
       lagBytes: Number(behind),
-      lagSeconds: Math.max(0, lagMs / 1000),
+      // What was committed there since then is not known: at worst it began with the silence.
+      lagSeconds: Math.max(0, lagMs / 1000, silentSeconds ?? 0),
+      silentSeconds,
       appliedTransactions: this.#appliedTransactions,
       appliedChanges: this.#appliedChanges,
     };
@@ -288,16 +292,16 @@ export class Follower {
     this.#wake = () => undefined;
   }
 
-  #applied({ endLsn, xids, changes, failed }: Applied): void {
+  #applied({ endLsn, xids, changes, troubled }: Applied): void {
     this.#appliedLsn = maxLsn(this.#appliedLsn, endLsn);
     this.#idleWrittenMs = this.#options.clock.monotonicMs();
     this.#appliedTransactions += xids.length;
     this.#appliedChanges += changes;
     for (const xid of xids) this.#recent.add(xid);
     this.#receiver.confirm(this.#appliedLsn);
-    for (const record of failed) {
+    for (const record of troubled) {
       const table = formatTableName(record.source);
-      this.#options.log.warn({ table, state: record.state }, 'table failed');
+      this.#options.log.warn({ table, state: record.state }, 'table failed or diverged');
       this.#options.onTableFailed(record);
     }
   }
@@ -316,6 +320,6 @@ export class Follower {
     const lsn = this.#idleProgress();
     if (lsn === undefined) return;
     await advanceProgress(this.#session, this.#options.owner, lsn);
-    this.#applied({ endLsn: lsn, xids: [], changes: 0, failed: [] });
+    this.#applied({ endLsn: lsn, xids: [], changes: 0, troubled: [] });
   }
 }

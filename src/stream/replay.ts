@@ -1,4 +1,5 @@
 /** Replays a table's spool into it, batch by batch, leaving out what its copy holds already. */
+import { parseLsn } from '../core/lsn.ts';
 import { advanceReplay, readReplayPosition, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { selectSpoolBatchSql } from '../sql/spool.ts';
@@ -6,13 +7,13 @@ import type { Change } from './assemble.ts';
 import { applyEntries } from './batch.ts';
 import { readFrames } from './spool.ts';
 import type { ApplyTarget } from './target.ts';
-import { sees, type Visibility } from './visibility.ts';
+import { isCopied, type CopiedTransactions } from './visibility.ts';
 
 export interface ReplayOptions {
   readonly tableId: string;
   readonly target: ApplyTarget;
-  /** What the copy's snapshot sees; undefined when every spooled change is still to be applied. */
-  readonly visibility: Visibility | undefined;
+  /** What the copy holds; undefined when every spooled change is still to be applied. */
+  readonly copied: CopiedTransactions | undefined;
 }
 
 export interface ReplayResult {
@@ -34,7 +35,7 @@ export async function replayBatch(
   owner: Owner,
   options: ReplayOptions,
 ): Promise<ReplayResult> {
-  const { tableId, target, visibility } = options;
+  const { tableId, target, copied } = options;
   const after = await readReplayPosition(session, owner, tableId);
   const rows = await session.query(selectSpoolBatchSql(tableId), [
     after,
@@ -46,7 +47,8 @@ export async function replayBatch(
   for (const row of rows) {
     const data = Buffer.from(row['data'] ?? '', 'hex');
     bytes += data.length;
-    if (visibility === undefined || !sees(visibility, Number(row['xid'])))
+    const transaction = { xid: Number(row['xid']), commitLsn: parseLsn(row['commit_lsn'] ?? '') };
+    if (copied === undefined || !isCopied(copied, transaction))
       entries.push({ changes: readFrames(data) });
   }
   const missingRows = await applyEntries(session, target, entries);

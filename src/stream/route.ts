@@ -36,5 +36,7 @@ function routeOfFailed(state: Extract<TableState, { phase: 'Failed' }>): Route {
   const fed = state.run?.strategy === 'swap';
   // A copy starts again from an empty target and a new snapshot: what comes until then is in it.
   if (state.resume === 'copy') return fed ? LIVE : DROP;
+  // Its spool was given up: only a copy helps, and that one will hold what comes until then.
+  if (state.failure.code === 'SpoolFull') return fed ? LIVE : DROP;
   return fed ? BOTH : SPOOL;
 }

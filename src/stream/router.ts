@@ -33,16 +33,19 @@ export interface Work {
 
 export class Router {
   readonly #tables = new Map<string, RoutedTable>();
+  /** By the oid that was copied: a table that is renamed goes on, another under its old name is not it. */
+  readonly #byOid = new Map<number, RoutedTable>();
 
   set(record: TableRecord, target: ApplyTarget | undefined): void {
-    this.#tables.set(formatTableName(record.source), {
-      record,
-      route: routeOf(record.state),
-      target,
-    });
+    this.remove(record.source);
+    const table = { record, route: routeOf(record.state), target };
+    this.#tables.set(formatTableName(record.source), table);
+    if (record.sourceOid !== undefined) this.#byOid.set(record.sourceOid, table);
   }
 
   remove(source: TableName): void {
+    const oid = this.get(source)?.record.sourceOid;
+    if (oid !== undefined) this.#byOid.delete(oid);
     this.#tables.delete(formatTableName(source));
   }
 
@@ -77,12 +80,19 @@ export class Router {
     return work;
   }
 
+  #find(relation: Relation): RoutedTable | undefined {
+    const known = this.#byOid.get(relation.id);
+    if (known) return known;
+    const named = this.get(relation);
+    return named?.record.sourceOid === undefined ? named : undefined;
+  }
+
   /** Tables whose changes go anywhere, looked up by name once for each description and not for each row. */
   #lookup(): TableOf {
     const known = new Map<Relation, RoutedTable | undefined>();
     return (relation) => {
       if (known.has(relation)) return known.get(relation);
-      const found = this.get(relation);
+      const found = this.#find(relation);
       const table = found && (found.route.live || found.route.spool) ? found : undefined;
       known.set(relation, table);
       return table;
@@ -116,22 +126,21 @@ function addTruncate(
   change: Extract<Change, { tag: 'truncate' }>,
   tableOf: TableOf,
 ): void {
-  const tables = change.relations.flatMap((relation) => tableOf(relation) ?? []);
-  for (const table of tables) append(entries, table, change);
-  const live = tables.filter(({ route }) => route.live);
+  const live: RoutedTable[] = [];
+  for (const relation of change.relations) {
+    const table = tableOf(relation);
+    if (table === undefined) continue;
+    // Each table's spool has its own part of it.
+    append(entries, table, { ...change, relations: [relation] });
+    if (table.route.live) live.push(table);
+  }
   if (live.length > 0) segments.push({ tag: 'truncate', tables: live });
 }
 
 function toEntry(
-  table: RoutedTable,
-  part: TransactionPart,
+  { record }: RoutedTable,
+  { xid, commitLsn }: TransactionPart,
   changes: readonly Change[],
 ): SpoolEntry {
-  return {
-    tableId: table.record.id,
-    source: table.record.source,
-    xid: part.xid,
-    commitLsn: part.commitLsn,
-    changes,
-  };
+  return { tableId: record.id, xid, commitLsn, changes };
 }

@@ -1,7 +1,6 @@
 /** The spool's rows: raw messages of one table from one transaction part, and back. */
 import type { Lsn } from '../core/lsn.ts';
 import { append } from '../core/multi-map.ts';
-import { sameTable, type TableName } from '../core/table-name.ts';
 import { copyInto } from '../postgres/copy-streams.ts';
 import type { Session } from '../postgres/session.ts';
 import { copyIntoSpoolSql } from '../sql/spool.ts';
@@ -11,7 +10,6 @@ import { decodeMessage, type Relation } from './decode.ts';
 /** One row of a spool: what one transaction part did to one table. */
 export interface SpoolEntry {
   readonly tableId: string;
-  readonly source: TableName;
   readonly xid: number;
   readonly commitLsn: Lsn;
   readonly changes: readonly Change[];
@@ -25,6 +23,11 @@ export async function writeSpool(session: Session, entries: readonly SpoolEntry[
     const rows = Buffer.concat([COPY_HEADER, ...own.map(encodeEntry), COPY_TRAILER]);
     await copyInto(session, copyIntoSpoolSql(tableId), rows);
   }
+}
+
+/** What an entry takes in the spool, in bytes. */
+export function spoolBytes(entry: SpoolEntry): number {
+  return entry.changes.reduce((bytes, { raw }) => bytes + raw.length + LENGTH_BYTES, 0);
 }
 
 const COPY_HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
@@ -54,7 +57,7 @@ function encodeFrames(entry: SpoolEntry): Buffer {
   const pieces: Buffer[] = [];
   let described: Relation | undefined;
   for (const change of entry.changes) {
-    const relation = relationOf(change, entry.source);
+    const relation = relationOf(change);
     if (relation !== described) pieces.push(lengthOf(relation.raw), relation.raw);
     described = relation;
     pieces.push(lengthOf(change.raw), change.raw);
@@ -62,12 +65,11 @@ function encodeFrames(entry: SpoolEntry): Buffer {
   return Buffer.concat(pieces);
 }
 
-/** A TRUNCATE names other tables too. */
-function relationOf(change: Change, source: TableName): Relation {
-  if (change.tag !== 'truncate') return change.relation;
-  const own = change.relations.find((relation) => sameTable(relation, source));
-  if (!own) throw new Error('spool: a truncate of other tables');
-  return own;
+/** A TRUNCATE in an entry names the entry's own table alone. */
+function relationOf(change: Change): Relation {
+  const relation = change.tag === 'truncate' ? change.relations[0] : change.relation;
+  if (!relation) throw new Error('spool: a truncate of no table');
+  return relation;
 }
 
 function lengthOf(message: Buffer): Buffer {

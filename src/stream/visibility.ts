@@ -1,4 +1,5 @@
 /** Which transactions a source snapshot sees: the exact filter between a copy and its spool (TRAPS 23). */
+import type { Lsn } from '../core/lsn.ts';
 
 /** pg_current_snapshot(), taken apart. 64-bit transaction ids. */
 export interface Visibility {
@@ -27,6 +28,24 @@ export function sees(visibility: Visibility, xid: number): boolean {
   const full = widen(xid, visibility.xmax);
   if (full < visibility.xmin) return true;
   return full < visibility.xmax && !visibility.inProgress.has(full);
+}
+
+/** The transactions that a copy holds already. */
+export interface CopiedTransactions {
+  readonly visibility: Visibility;
+  /** Behind the commit record of each of them. */
+  readonly lsn: Lsn;
+}
+
+/**
+ * True when the copy holds the transaction. The LSN bounds the 32 bits: a spool that waits for long
+ * may hold transactions whose id comes round again.
+ */
+export function isCopied(
+  copied: CopiedTransactions,
+  transaction: { readonly xid: number; readonly commitLsn: Lsn },
+): boolean {
+  return transaction.commitLsn <= copied.lsn && sees(copied.visibility, transaction.xid);
 }
 
 const WRAP = 1n << 32n;

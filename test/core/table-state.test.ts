@@ -65,6 +65,7 @@ const EVENTS = {
   rowsCopied: { type: 'rowsCopied', snapshot: SNAPSHOT },
   handedOver: { type: 'handedOver' },
   replayStarted: { type: 'replayStarted' },
+  diverged: { type: 'diverged', failure: SECOND },
   failed: { type: 'failed', failure: SECOND },
 } as const satisfies { [Type in TableEvent['type']]: Extract<TableEvent, { type: Type }> };
 
@@ -102,6 +103,7 @@ const NEXT: Record<keyof typeof STATES, Partial<Record<TableEvent['type'], Table
     },
   },
   Live: {
+    diverged: { phase: 'Live', diverged: SECOND },
     failed: {
       phase: 'Failed',
       failure: SECOND,

@@ -47,9 +47,9 @@ test('what was changed by hand is put right', async () => {
     alter publication ${name} add table public.x;
   `);
   await pair.execute();
-  const { publication } = await pair.observe();
+  const { publication, tables } = await pair.observe();
   assert.deepEqual(publication, {
-    tables: [{ schema: 'public', name: 'a' }],
+    tables: [{ schema: 'public', name: 'a', oid: tables[0]?.sourceShape?.oid }],
     allTables: false,
     viaPartitionRoot: true,
     operations: ['insert', 'update', 'delete', 'truncate'],

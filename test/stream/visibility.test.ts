@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Lsn } from '../../src/core/lsn.ts';
 import { RecentTransactions } from '../../src/stream/recent-transactions.ts';
-import { parseVisibility, sees } from '../../src/stream/visibility.ts';
+import { isCopied, parseVisibility, sees } from '../../src/stream/visibility.ts';
 
 const WRAP = 2n ** 32n;
 
@@ -114,4 +115,20 @@ test('remembered transactions are bounded: the oldest goes, one that comes again
     return recent.hasUnseenBy(parseVisibility(`${xid}:200000:${xid}`));
   };
   assert.deepEqual([1, 2, 3, 100_000, 100_001].map(remembers), [true, false, true, true, true]);
+});
+
+test('an id that came round again is not in the copy: the commit is behind the snapshot’s LSN', () => {
+  const copied = { visibility: parseVisibility('100:200:150'), lsn: 5000n as Lsn };
+  const cases = [
+    { xid: 120, commitLsn: 4000n, held: true },
+    { xid: 150, commitLsn: 4000n, held: false },
+    { xid: 250, commitLsn: 4000n, held: false },
+    { xid: 120, commitLsn: 6000n, held: false },
+  ];
+  for (const { xid, commitLsn, held } of cases)
+    assert.equal(
+      isCopied(copied, { xid, commitLsn: commitLsn as Lsn }),
+      held,
+      `${xid} at ${commitLsn}`,
+    );
 });
