@@ -4,6 +4,7 @@
  * own acknowledgement (one byte too far), its timer and its parser are not used (TRAPS A1 to A5).
  */
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import type pg from 'pg';
 import { MirrorError } from '../core/errors.ts';
@@ -67,6 +68,7 @@ export class ReplicationStream {
   readonly #service: LogicalReplicationService;
   readonly #plugin: RawPlugin;
   #closing = false;
+  #givenUp: MirrorError | undefined;
 
   constructor(service: LogicalReplicationService, plugin: RawPlugin, options: ReplicationOptions) {
     this.#service = service;
@@ -90,13 +92,14 @@ export class ReplicationStream {
 
   /**
    * Tells the source that everything before `lsn` is durable here. Send it at least every second:
-   * it also keeps the walsender from ending a connection that seems dead.
+   * it also keeps the walsender from ending a connection that seems dead. `wantsReply`: it answers
+   * with a keepalive, so that we know the same of it.
    */
-  confirm(lsn: Lsn): void {
+  confirm(lsn: Lsn, wantsReply = false): void {
     this.#lastConfirmed = lsn;
     const connection = this.#plugin.connection;
     if (this.#closing || connection === undefined || connection.stream.destroyed) return;
-    connection.sendCopyFromChunk(statusUpdate(lsn));
+    connection.sendCopyFromChunk(statusUpdate(lsn, wantsReply));
   }
 
   #resend(): void {
@@ -112,20 +115,46 @@ export class ReplicationStream {
     this.#plugin.connection?.stream.resume();
   }
 
-  /** Ends the stream; the slot is free when it returns, or the socket was cut. */
+  /** We read nothing for now. */
+  get isPaused(): boolean {
+    return this.#plugin.connection?.stream.isPaused() ?? false;
+  }
+
+  /** Everything that came from the source, keepalives too; 0 until the session is there. */
+  get bytesRead(): number {
+    return this.#plugin.connection?.stream.bytesRead ?? 0;
+  }
+
+  /** Cuts the connection without a word to the server, which does not listen; `done` rejects with `error`. */
+  giveUp(error: MirrorError): void {
+    this.#givenUp ??= error;
+    this.#socket()?.destroy();
+  }
+
+  /** Ends the stream; the slot is free when it returns, or the socket was cut after CLOSE_TIMEOUT_MS. */
   async close(): Promise<void> {
     this.#closing = true;
-    const socket = this.#plugin.connection?.stream;
     // A paused socket would never see the server's goodbye.
-    socket?.resume();
+    this.resume();
+    // Looked up now: the library forgets its client while it stops.
+    const socket = this.#socket();
     const cut = setTimeout(() => socket?.destroy(), CLOSE_TIMEOUT_MS);
-    await this.#service.stop().catch(() => undefined);
+    // The driver's connect() never settles when it is asked to end meanwhile.
+    if (this.#plugin.connection === undefined) socket?.destroy();
+    else await this.#service.stop().catch(() => undefined);
     await this.done.catch(() => undefined);
     clearTimeout(cut);
   }
 
+  /** Also of a client that is still connecting, which the plugin has not seen yet. */
+  #socket(): Duplex | undefined {
+    const { _client: client } = this.#service as unknown as { readonly _client: pg.Client | null };
+    return this.#plugin.connection?.stream ?? client?.connection.stream;
+  }
+
   #ended(error: unknown): void {
     if (this.#closing) return;
+    if (this.#givenUp !== undefined) throw this.#givenUp;
     throw error === undefined
       ? new MirrorError('ConnectionFailed', 'the source ended the replication stream')
       : connectFailure(error, 'replication stream');
@@ -174,12 +203,13 @@ const POSTGRES_EPOCH_MS = 946_684_800_000n;
  * A standby status update: 'r', then written, flushed and applied LSN, the clock in microseconds, and
  * whether a reply is wanted. PostgreSQL 14 to 18, protocol-replication "Standby status update".
  */
-export function statusUpdate(lsn: Lsn): Buffer {
+export function statusUpdate(lsn: Lsn, wantsReply = false): Buffer {
   const frame = Buffer.alloc(STATUS_UPDATE_BYTES);
   frame[0] = STATUS_UPDATE_TAG;
   frame.writeBigUInt64BE(lsn, 1);
   frame.writeBigUInt64BE(lsn, 9);
   frame.writeBigUInt64BE(lsn, 17);
   frame.writeBigInt64BE((BigInt(Date.now()) - POSTGRES_EPOCH_MS) * 1000n, 25);
+  frame[33] = wantsReply ? 1 : 0;
   return frame;
 }

@@ -72,6 +72,8 @@ function ready({ view, state, tables }: Known): Verdict {
   if (view.mirror.suspend) return no('Suspended', 'suspend is true in the mirror file');
   const error = mirrorError(view);
   if (error) return no(error.code, oneLine(error));
+  const silence = silenceLine(view);
+  if (silence !== undefined) return no('ConnectionFailed', silence);
   const bad = tables.filter((table) => table.error !== undefined);
   if (bad[0]?.error)
     return no(
@@ -106,6 +108,9 @@ function replicating({ view }: Known): Verdict {
       reason: 'Suspended',
       message: 'suspend is true in the mirror file',
     };
+  const silence = silenceLine(view);
+  if (silence !== undefined)
+    return { ...base, status: 'Unknown', reason: 'ConnectionFailed', message: silence };
   if (view.stream)
     return {
       ...base,
@@ -162,6 +167,13 @@ function generationBehind({ view }: Known): Verdict[] {
 
 function mirrorError(view: MirrorView): MirrorError | undefined {
   return view.failure ?? view.plan?.refusals.find(({ table }) => table === undefined)?.error;
+}
+
+/** The connection is open and nothing comes: neither that it streams nor that it failed can be said. */
+function silenceLine({ stream }: MirrorView): string | undefined {
+  return stream?.silentSeconds === undefined
+    ? undefined
+    : `the source has not answered for ${Math.floor(stream.silentSeconds)} s`;
 }
 
 function oneLine({ message, hint }: { readonly message: string; readonly hint: string }): string {

@@ -1,11 +1,13 @@
 /** The receiving end: replication stream -> messages -> transaction parts -> inbox. */
-import { classify } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
+import { classify, MirrorError } from '../core/errors.ts';
 import { LSN_ZERO, type Lsn, maxLsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { openReplication, type ReplicationStream } from '../postgres/replication.ts';
 import { Assembler } from './assemble.ts';
 import { decodeMessage } from './decode.ts';
 import { Inbox } from './inbox.ts';
+import { livenessOf, Pulse, type Liveness } from './liveness.ts';
 
 export class Receiver {
   readonly inbox = new Inbox(
@@ -14,13 +16,15 @@ export class Receiver {
   );
   readonly #assembler = new Assembler();
   readonly #onEvent: () => void;
+  readonly #pulse: Pulse;
   #stream: ReplicationStream | undefined;
   #broken: Error | undefined;
   #serverLsn = LSN_ZERO;
   #receivedLsn = LSN_ZERO;
 
-  constructor(onEvent: () => void) {
+  constructor(onEvent: () => void, clock: Clock) {
     this.#onEvent = onEvent;
+    this.#pulse = new Pulse(clock);
   }
 
   /** Returns when the source streams; throws when it does not, because the slot is in use for one. */
@@ -68,12 +72,32 @@ export class Receiver {
     return this.inbox.oldest?.commitTimeMs;
   }
 
+  /** Seconds since the source was last heard, when that is too long ago; undefined while it answers. */
+  get silentSeconds(): number | undefined {
+    return this.#liveness === 'alive' ? undefined : this.#pulse.silentMs / 1000;
+  }
+
+  /** To be called every second: it also asks the source to answer, and gives up on one that is dead. */
   confirm(lsn: Lsn): void {
-    this.#stream?.confirm(lsn);
+    const stream = this.#stream;
+    if (stream === undefined || this.isBroken) return;
+    this.#pulse.listen(stream);
+    if (this.#liveness === 'dead') stream.giveUp(this.#noAnswer());
+    else stream.confirm(lsn, this.#pulse.askNow());
   }
 
   async close(): Promise<void> {
     await this.#stream?.close();
+  }
+
+  get #liveness(): Liveness {
+    const isPaused = this.#stream?.isPaused ?? false;
+    return livenessOf({ silentMs: this.#pulse.silentMs, isPaused });
+  }
+
+  #noAnswer(): MirrorError {
+    const seconds = Math.floor(this.#pulse.silentMs / 1000);
+    return new MirrorError('ConnectionFailed', `the source has not answered for ${seconds} s`);
   }
 
   #receive(message: Buffer): void {
