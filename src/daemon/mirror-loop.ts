@@ -10,7 +10,8 @@ import { formatTableName } from '../core/table-name.ts';
 import { computeStatus, isReady, type Status } from '../status/status.ts';
 import type { StatusFile } from '../status/status-file.ts';
 import { Failures } from './failures.ts';
-import { reconcile, type PassResult } from './reconcile.ts';
+import type { PassResult } from './pass.ts';
+import { reconcile } from './reconcile.ts';
 import { Scope } from './scope.ts';
 
 export interface MirrorLoopOptions {
@@ -125,24 +126,35 @@ export class MirrorLoop {
         onLookAgain: this.lookAgain,
       });
       const mirror = this.#mirror;
-      this.#last = await reconcile(this.#scope, mirror, log);
+      const isDue = (key: string): boolean => this.#failures.waitMs(key) === 0;
+      const result = await reconcile(this.#scope, mirror, { log, isDue });
+      // Also of a pass with a failed step: what it saw and what went on is what the status tells.
+      this.#last = result;
       this.#plannedHash = mirror.specHash;
-      if (this.#failure) log.info('recovered');
-      this.#failure = undefined;
-      this.#failures.clear(MIRROR_KEY);
-      return this.#settle(this.#last);
+      if (result.error) this.#failed(result.error);
+      else this.#recovered();
+      return this.#settle(result);
     } catch (thrown) {
-      const error = classify(thrown);
-      const { attempts } = this.#failures.add(MIRROR_KEY, error);
-      const isNews = this.#failure?.code !== error.code || this.#failure.message !== error.message;
-      log[isNews ? 'warn' : 'debug'](
-        { err: error, code: error.code, hint: error.hint, attempts },
-        'pass failed',
-      );
-      this.#failure = error;
+      this.#failed(classify(thrown));
       if (this.#scope?.isWhole === false) await this.#close();
       return this.#failures.waitMs(MIRROR_KEY);
     }
+  }
+
+  #failed(error: MirrorError): void {
+    const { attempts } = this.#failures.add(MIRROR_KEY, error);
+    const isNews = this.#failure?.code !== error.code || this.#failure.message !== error.message;
+    this.#options.log[isNews ? 'warn' : 'debug'](
+      { err: error, code: error.code, hint: error.hint, attempts },
+      'pass failed',
+    );
+    this.#failure = error;
+  }
+
+  #recovered(): void {
+    if (this.#failure) this.#options.log.info('recovered');
+    this.#failure = undefined;
+    this.#failures.clear(MIRROR_KEY);
   }
 
   /** A stream that ended takes the whole scope with it: its epoch may be somebody else's by now. */
@@ -160,8 +172,9 @@ export class MirrorLoop {
   }
 
   /** Keeps the book of tables that cannot go on; returns when to look again. */
-  #settle({ plan, tableErrors, outcomes }: PassResult): number {
+  #settle({ plan, tableErrors, outcomes, waiting, error: passError }: PassResult): number {
     const errors = new Map(tableErrors);
+    if (passError) errors.set(MIRROR_KEY, passError);
     for (const { table, error } of plan.refusals)
       errors.set(table === undefined ? MIRROR_KEY : formatTableName(table.source), error);
     const copying = this.#scope?.copies?.views() ?? new Map<string, unknown>();
@@ -173,12 +186,14 @@ export class MirrorLoop {
       ),
     );
     for (const key of this.#failures.keys()) {
-      if (!errors.has(key) && !copying.has(key) && !wanted.has(key)) this.#failures.clear(key);
+      const isOpen = errors.has(key) || waiting.has(key) || copying.has(key) || wanted.has(key);
+      if (!isOpen) this.#failures.clear(key);
     }
     for (const [key, error] of errors) {
       if (this.#failures.waitMs(key) === 0) this.#failures.add(key, error);
     }
-    if (outcomes.some(({ changed }) => changed)) return 0;
+    // A pass that failed waits for its next try, whatever it changed before.
+    if (passError === undefined && outcomes.some(({ changed }) => changed)) return 0;
     return Math.min(
       DRIFT_INTERVAL_MS,
       ...this.#failures.keys().map((key) => this.#failures.waitMs(key)),

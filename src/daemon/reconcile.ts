@@ -1,53 +1,64 @@
 /** One pass of one mirror: observe, plan, execute, stream, copy. A list of calls; each lives elsewhere. */
-import { classify, type MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { Mirror, MirrorTable } from '../core/mirror.ts';
-import type { Observed } from '../core/observed.ts';
-import { formatTableName } from '../core/table-name.ts';
+import type { Mirror } from '../core/mirror.ts';
 import type { ExecuteContext } from '../execute/context.ts';
 import { addTable, migrate, register } from '../execute/ledger-steps.ts';
-import type { Outcome } from '../execute/outcome.ts';
-import { executeProvision } from '../execute/provision.ts';
+import { executeProvision, type ProvisionStep } from '../execute/provision.ts';
 import { adoptTable, retireTable } from '../execute/stream-steps.ts';
-import { observe } from '../observe/observe.ts';
-import { describeStep } from '../plan/describe.ts';
-import type { Plan, Step } from '../plan/plan.ts';
-import { planMirror } from '../plan/plan-mirror.ts';
+import { observeMirror, observeTables, type MirrorLook } from '../observe/observe.ts';
+import type { Step } from '../plan/plan.ts';
+import { mayStream, planMirror } from '../plan/plan-mirror.ts';
 import { readLedger, type Owner } from '../postgres/ledger.ts';
+import {
+  attempt,
+  attemptInOrder,
+  hasSlot,
+  report,
+  resultOf,
+  soundSteps,
+  type Pass,
+  type PassResult,
+} from './pass.ts';
 import type { Scope } from './scope.ts';
 
-export interface PassResult {
-  readonly observed: Observed;
-  readonly plan: Plan;
-  readonly outcomes: readonly Outcome[];
-  /** Steps of single tables that failed, by formatTableName(source): the others went on. */
-  readonly tableErrors: ReadonlyMap<string, MirrorError>;
-}
-
-/** Throws MirrorError when something that concerns the whole mirror fails. */
-export async function reconcile(scope: Scope, mirror: Mirror, log: Log): Promise<PassResult> {
-  const observed = await observe(mirror, scope);
-  const plan = planMirror(mirror, observed);
-  const pass: Pass = { scope, mirror, log, observed, outcomes: [], tableErrors: new Map() };
-  const owner = await ownLedger(pass, plan);
-  if (owner) await provision(pass, plan, owner);
-  if (owner) await stream(pass, plan, owner);
-  return { observed, plan, outcomes: pass.outcomes, tableErrors: pass.tableErrors };
-}
-
-interface Pass {
-  readonly scope: Scope;
-  readonly mirror: Mirror;
+export interface ReconcileOptions {
   readonly log: Log;
-  readonly observed: Observed;
-  readonly outcomes: Outcome[];
-  readonly tableErrors: Map<string, MirrorError>;
+  /** False for a table whose last failure is too fresh to try again, by formatTableName(source). */
+  readonly isDue: (key: string) => boolean;
+}
+
+/**
+ * Throws MirrorError when one of the databases cannot be looked at or written to, and then what
+ * streams goes on. The failure of a step is in the result.
+ */
+export async function reconcile(
+  scope: Scope,
+  mirror: Mirror,
+  { log, isDue }: ReconcileOptions,
+): Promise<PassResult> {
+  const look = await observeMirror(mirror, scope);
+  await resumeStream(scope, mirror, look);
+  const observed = await observeTables(mirror, scope, look);
+  const plan = planMirror(mirror, observed);
+  const books = { outcomes: [], tableErrors: new Map(), left: new Set<Step>(), error: undefined };
+  const pass: Pass = { scope, mirror, log, isDue, observed, plan, ...books };
+  const owner = await ownLedger(pass);
+  if (owner) await provision(pass, owner);
+  if (owner) await stream(pass, owner);
+  return resultOf(pass);
+}
+
+/** Before the tables are looked at: a lock on one of them keeps that look waiting, and no other table with it. */
+async function resumeStream(scope: Scope, mirror: Mirror, look: MirrorLook): Promise<void> {
+  const { owner, follower } = scope;
+  if (owner && follower === undefined && mayStream(mirror, look))
+    await scope.startStream(mirror, owner);
 }
 
 /** The ledger first: nothing is made that it does not know of. */
-async function ownLedger(pass: Pass, plan: Plan): Promise<Owner | undefined> {
+async function ownLedger(pass: Pass): Promise<Owner | undefined> {
   const { scope, mirror, observed } = pass;
-  for (const step of plan.steps) {
+  for (const step of pass.plan.steps) {
     if (step.kind === 'migrate-ledger') report(pass, step, await migrate(scope.destination));
     if (step.kind !== 'register-mirror') continue;
     const { owner, outcome } = await register(scope.destination, mirror, observed);
@@ -57,20 +68,21 @@ async function ownLedger(pass: Pass, plan: Plan): Promise<Owner | undefined> {
   return scope.owner;
 }
 
+type StepBeforeStream = ProvisionStep | Extract<Step, { kind: 'register-table' }>;
+
 /** Everything that needs no stream, in the plan's order. */
-async function provision(pass: Pass, plan: Plan, owner: Owner): Promise<void> {
+async function provision(pass: Pass, owner: Owner): Promise<void> {
   const { scope, mirror, log, observed } = pass;
   const { source, destination } = scope;
   const ctx: ExecuteContext = { mirror, source, destination, observed, owner, log };
-  for (const step of plan.steps) {
-    if (pass.tableErrors.has(keyOf(step) ?? '')) continue;
+  await attemptInOrder(pass, pass.plan.steps.filter(isBeforeStream), async (step) => {
     // The stream holds the slot, and its tables are about to start from nothing.
     if (step.kind === 'reset-slot') await scope.stopStream();
-    await attempt(pass, step, async () => executeOne(ctx, step));
-  }
+    return step.kind === 'register-table' ? addTable(ctx, step) : executeProvision(ctx, step);
+  });
 }
 
-async function executeOne(ctx: ExecuteContext, step: Step): Promise<Outcome | undefined> {
+function isBeforeStream(step: Step): step is StepBeforeStream {
   switch (step.kind) {
     case 'migrate-ledger':
     case 'register-mirror':
@@ -78,33 +90,32 @@ async function executeOne(ctx: ExecuteContext, step: Step): Promise<Outcome | un
     case 'replay-table':
     case 'adopt-table':
     case 'retire-table':
-      return undefined;
-    case 'register-table':
-      return addTable(ctx, step);
+      return false;
     default:
-      return executeProvision(ctx, step);
+      return true;
   }
 }
 
 /** The stream runs, knows every table of the ledger, and copies follow the plan. */
-async function stream(pass: Pass, plan: Plan, owner: Owner): Promise<void> {
-  const { scope, mirror, observed } = pass;
+async function stream(pass: Pass, owner: Owner): Promise<void> {
+  const { scope, mirror, plan, observed } = pass;
   const isRefused = plan.refusals.some(({ table }) => table === undefined);
-  if (mirror.suspend || isRefused) {
+  if (mirror.suspend || isRefused || !hasSlot(pass)) {
     await scope.stopStream();
     return;
   }
   const follower = scope.follower ?? (await scope.startStream(mirror, owner));
   await follower.update(mirror);
   await routeNewTables(pass, follower);
-  for (const step of plan.steps) {
-    await attempt(pass, step, async () => {
-      if (step.kind === 'adopt-table') return adoptTable(follower, owner, step);
-      return step.kind === 'retire-table' ? retireTable(follower, owner, step) : undefined;
-    });
+  for (const step of soundSteps(pass)) {
+    if (step.kind === 'adopt-table')
+      await attempt(pass, step, async () => adoptTable(follower, owner, step));
+    if (step.kind === 'retire-table')
+      await attempt(pass, step, async () => retireTable(follower, owner, step));
   }
-  const isSound = (step: Step): boolean => !pass.tableErrors.has(keyOf(step) ?? '');
-  scope.copies?.follow(mirror, { ...plan, steps: plan.steps.filter(isSound) }, observed);
+  // What ended meanwhile ends the pass: each copy would fail for it.
+  follower.throwIfEnded();
+  scope.copies?.follow(mirror, { ...plan, steps: soundSteps(pass) }, observed);
 }
 
 async function routeNewTables(
@@ -115,32 +126,4 @@ async function routeNewTables(
   const added = tables.filter((record) => follower.recordOf(record.source) === undefined);
   if (added.length > 0)
     await follower.atBoundary(async () => ({ result: undefined, changed: added }));
-}
-
-/** A failing step of one table is that table's own; of anything else it ends the pass. */
-async function attempt(
-  pass: Pass,
-  step: Step,
-  work: () => Promise<Outcome | undefined>,
-): Promise<void> {
-  const key = keyOf(step);
-  try {
-    const outcome = await work();
-    if (outcome) report(pass, step, outcome);
-  } catch (thrown) {
-    const error = classify(thrown, describeStep(step).text);
-    if (key === undefined || !pass.scope.isWhole) throw error;
-    pass.tableErrors.set(key, error);
-  }
-}
-
-function report(pass: Pass, step: Step, outcome: Outcome): void {
-  pass.outcomes.push(outcome);
-  if (outcome.changed) pass.log.info({ step: step.kind, what: outcome.message }, 'step done');
-}
-
-/** The source table a step is about; undefined when it concerns the whole mirror. */
-function keyOf(step: Step): string | undefined {
-  const table: MirrorTable | undefined = 'table' in step ? step.table : undefined;
-  return table === undefined ? undefined : formatTableName(table.source);
 }

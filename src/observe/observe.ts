@@ -5,13 +5,18 @@
  * two), so whoever acts on it checks again where that matters.
  */
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
-import type { Observed, ObservedLedger, ObservedTable } from '../core/observed.ts';
+import type {
+  Observed,
+  ObservedLedger,
+  ObservedPublication,
+  ObservedTable,
+} from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { readLedger } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { selectHasRowsSql } from '../sql/has-rows.ts';
 import { observePublication } from './publication.ts';
-import { flag, number } from './read.ts';
+import { flag, number, tableName } from './read.ts';
 import { observeSchemas, observeServer } from './server.ts';
 import { observeShapes, type Shapes } from './shapes.ts';
 import { observeSlot } from './slot.ts';
@@ -23,32 +28,79 @@ export interface Sessions {
   readonly destination: Session;
 }
 
+/** What is known before any table is looked at: to find it out takes no lock on one. */
+export interface MirrorLook extends Pick<
+  Observed,
+  'source' | 'destination' | 'slot' | 'ledger' | 'destinationSchemas'
+> {
+  /** Without its members: to list them the server opens each, from PostgreSQL 16 on. */
+  readonly publication: PublicationSettings | undefined;
+  /** Tables of the ledger with rows or changes of ours that are not there any more. */
+  readonly gone: readonly TableName[];
+}
+
 /** Everything that planMirror needs to know. Throws LedgerTooNew and what a session throws. */
 export async function observe(mirror: Mirror, sessions: Sessions): Promise<Observed> {
+  return observeTables(mirror, sessions, await observeMirror(mirror, sessions));
+}
+
+/** The first half of a look: what the stream needs, and nothing that a locked table holds up. */
+export async function observeMirror(mirror: Mirror, sessions: Sessions): Promise<MirrorLook> {
+  const { source, destination } = sessions;
   // The source first: what its slot has confirmed was in the ledger before it, so a slot that is seen
   // ahead of a ledger read later is ahead for good, and not only because time went by in between.
-  const source = await observeSource(mirror, sessions.source);
-  const destination = await observeDestination(mirror, sessions.destination);
-  const columnTypes = ({ source: name, excludeColumns }: MirrorTable): number[] =>
-    (source.shapes.get(formatTableName(name))?.columns ?? [])
-      .filter((column) => !excludeColumns.includes(column.name))
+  const server = await observeServer(source);
+  const slot = await observeSlot(source, mirror.slot);
+  const publication = await observePublicationSettings(source, mirror.publication.name);
+  const ledger = await readLedger(destination, mirror.name);
+  return {
+    source: server,
+    slot,
+    publication,
+    ledger,
+    destination: await observeServer(destination),
+    destinationSchemas: await observeSchemas(destination),
+    gone: await observeGone(destination, ledger),
+  };
+}
+
+/** The second half: the tables and who is published. Throws LockTimeout while somebody keeps one of them locked. */
+export async function observeTables(
+  mirror: Mirror,
+  sessions: Sessions,
+  look: MirrorLook,
+): Promise<Observed> {
+  const publication = await observePublication(sessions.source, mirror.publication.name);
+  const wanted = mirror.tables.map(({ source: name, excludeColumns }) => ({
+    name,
+    excludeColumns,
+  }));
+  const sources = await observeShapes(sessions.source, wanted, 'source');
+  const targets = mirror.tables.map((table) => ({ name: table.destination }));
+  const destinations = await observeShapes(sessions.destination, targets, 'destination');
+  const columnTypes = (table: MirrorTable): number[] =>
+    (sources.get(formatTableName(table.source))?.columns ?? [])
+      .filter((column) => !table.excludeColumns.includes(column.name))
       .map((column) => column.typeOid);
   const typesOf = await observeTypes(sessions, mirror.tables.flatMap(columnTypes));
-  const filled = await observeRows(sessions.destination, unfinished(mirror, destination));
+  const filled = await observeRows(
+    sessions.destination,
+    unfinished(mirror, look.ledger, destinations),
+  );
   return {
-    source: source.server,
-    destination: destination.server,
-    slot: source.slot,
-    publication: source.publication,
-    ledger: destination.ledger,
-    destinationSchemas: destination.schemas,
+    source: look.source,
+    destination: look.destination,
+    slot: look.slot,
+    publication,
+    ledger: look.ledger,
+    destinationSchemas: look.destinationSchemas,
     tables: mirror.tables.map((table): ObservedTable => {
       const destinationKey = formatTableName(table.destination);
       return {
         source: table.source,
         destination: table.destination,
-        sourceShape: source.shapes.get(formatTableName(table.source)),
-        destinationShape: destination.shapes.get(destinationKey),
+        sourceShape: sources.get(formatTableName(table.source)),
+        destinationShape: destinations.get(destinationKey),
         destinationHasRows: filled.get(destinationKey),
         types: typesOf(columnTypes(table)),
       };
@@ -56,43 +108,47 @@ export async function observe(mirror: Mirror, sessions: Sessions): Promise<Obser
   };
 }
 
-async function observeSource(
-  mirror: Mirror,
+type PublicationSettings = Omit<ObservedPublication, 'tables' | 'partial'>;
+
+const SELECT_PUBLICATION_SETTINGS = /* sql */ `
+select puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
+from pg_publication
+where pubname = $1`;
+
+async function observePublicationSettings(
   session: Session,
-): Promise<
-  Pick<Observed, 'slot' | 'publication'> & { server: Observed['source']; shapes: Shapes }
-> {
-  const wanted = mirror.tables.map(({ source, excludeColumns }) => ({
-    name: source,
-    excludeColumns,
-  }));
-  return {
-    server: await observeServer(session),
-    slot: await observeSlot(session, mirror.slot),
-    publication: await observePublication(session, mirror.publication.name),
-    shapes: await observeShapes(session, wanted, 'source'),
-  };
+  name: string,
+): Promise<PublicationSettings | undefined> {
+  const [row] = await session.query(SELECT_PUBLICATION_SETTINGS, [name]);
+  return (
+    row && {
+      allTables: flag(row, 'puballtables'),
+      viaPartitionRoot: flag(row, 'pubviaroot'),
+      operations: ['insert', 'update', 'delete', 'truncate'].filter((operation) =>
+        flag(row, `pub${operation}`),
+      ),
+    }
+  );
 }
 
-interface DestinationSide {
-  readonly server: Observed['destination'];
-  readonly ledger: ObservedLedger;
-  readonly schemas: readonly string[];
-  readonly shapes: Shapes;
-}
+const SELECT_GONE = /* sql */ `
+select w.schema, w.name
+from json_to_recordset($1::json) as w (schema text, name text)
+where not exists (
+  select from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = w.schema and c.relname = w.name
+)`;
 
-async function observeDestination(mirror: Mirror, session: Session): Promise<DestinationSide> {
-  const wanted = mirror.tables.map((table) => ({ name: table.destination }));
-  return {
-    server: await observeServer(session),
-    ledger: await readLedger(session, mirror.name),
-    schemas: await observeSchemas(session),
-    shapes: await observeShapes(session, wanted, 'destination'),
-  };
+async function observeGone(session: Session, { tables }: ObservedLedger): Promise<TableName[]> {
+  const started = tables.filter((record) => record.state.phase !== 'Pending');
+  const names = started.map((record) => record.destination);
+  if (names.length === 0) return [];
+  return (await session.query(SELECT_GONE, [JSON.stringify(names)])).map(tableName);
 }
 
 /** The tables whose first copy has yet to be made, and that we may look into: only there do rows in the way matter. */
-function unfinished(mirror: Mirror, { ledger, shapes }: DestinationSide): TableName[] {
+function unfinished(mirror: Mirror, ledger: ObservedLedger, shapes: Shapes): TableName[] {
   const started = new Set(
     ledger.tables
       .filter((record) => record.state.phase !== 'Pending')

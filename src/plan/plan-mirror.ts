@@ -3,8 +3,8 @@
  * log; the same input gives the same plan, and after its execution the next plan is empty.
  */
 import type { Mirror } from '../core/mirror.ts';
-import type { Observed } from '../core/observed.ts';
-import { formatTableName } from '../core/table-name.ts';
+import type { Observed, ObservedPublication } from '../core/observed.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
 import { generationNotices, planCopy } from './copies.ts';
 import { planForeignKeys, planKeys } from './dependents.ts';
@@ -19,7 +19,7 @@ import {
   publicationNotices,
 } from './publication.ts';
 import { refuse } from './refuse.ts';
-import { planSlot } from './slot.ts';
+import { planSlot, type SlotPlan } from './slot.ts';
 import { isRecordOf, tableCases, type TableCase } from './table-case.ts';
 
 /**
@@ -33,11 +33,7 @@ export function planMirror(mirror: Mirror, observed: Observed): Plan {
   const verdicts = cases
     .filter((tableCase) => !tableCase.moved)
     .map((tableCase) => judge(tableCase, mirror, observed));
-  const mirrorRefusals = [
-    ...preflightMirror(mirror, observed),
-    ...preflightPublication(mirror, observed.publication),
-    ...slot.refusals,
-  ];
+  const mirrorRefusals = refusalsOfMirror(mirror, observed, slot);
   const accepted = verdicts.filter((verdict) => verdict.refusals.length === 0);
   return {
     mirror: mirror.name,
@@ -48,6 +44,43 @@ export function planMirror(mirror: Mirror, observed: Observed): Plan {
       ...publicationNotices(mirror, observed),
     ],
   };
+}
+
+function refusalsOfMirror(mirror: Mirror, observed: Observed, slot: SlotPlan): Refusal[] {
+  return [
+    ...preflightMirror(mirror, observed),
+    ...preflightPublication(mirror, observed.publication),
+    ...slot.refusals,
+  ];
+}
+
+/** What is known before any table was looked at. */
+type MirrorLook = Omit<Observed, 'tables' | 'publication'> & {
+  readonly publication: Omit<ObservedPublication, 'tables' | 'partial'> | undefined;
+  /** Tables of the ledger that the destination lacks by now. */
+  readonly gone: readonly TableName[];
+};
+
+/**
+ * Whether the stream may go on before the tables are looked at, which a lock on one of them can hold
+ * up for hours. Only where no table could forbid it: else it starts when the plan is known, as a
+ * first time does.
+ */
+export function mayStream(mirror: Mirror, { gone, publication, ...look }: MirrorLook): boolean {
+  const { version, mirror: record } = look.ledger;
+  if (mirror.suspend || version < LEDGER_MIGRATIONS.length) return false;
+  if (record?.slotState !== 'created') return false;
+  // Made again while the stream fails it, such a table would look whole, and be followed from nothing.
+  if (gone.length > 0) return false;
+  // Whether one of the tables is partitioned is not known yet.
+  if (mirror.publication.managed && publication?.viaPartitionRoot !== true) return false;
+  const observed: Observed = {
+    ...look,
+    publication: publication && { ...publication, tables: [], partial: [] },
+    tables: [],
+  };
+  const slot = planSlot(mirror, observed);
+  return slot.steps.length === 0 && refusalsOfMirror(mirror, observed, slot).length === 0;
 }
 
 interface Verdict {
