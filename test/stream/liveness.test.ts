@@ -121,13 +121,14 @@ const late = async (): Promise<Error> => new Error('not in time');
 test('a quiet source that answers stays alive', async () => {
   const { source } = await sharedClusters();
   const { receiver, clock } = await openReceiver(source);
-  receiver.confirm(LSN_ZERO);
+  // A walsender that has everything confirmed says nothing by itself.
+  await until(() => receiver.serverLsn > LSN_ZERO, { timeoutMs: 5_000, late });
   for (let turn = 0; turn < 3; turn += 1) {
     clock.ms += 31_000;
     assert.equal(receiver.silentSeconds, 31);
     await until(
       () => {
-        receiver.confirm(LSN_ZERO);
+        receiver.confirm(receiver.serverLsn);
         return receiver.silentSeconds === undefined;
       },
       { timeoutMs: 5_000, late },
