@@ -87,12 +87,13 @@ export class MirrorLoop {
     if (this.#status?.status.observedSpecHash !== specHash) return 'working';
     if (suspend && this.#plannedHash === specHash) return 'ready';
     if (isReady(this.#status)) return 'ready';
+    const isStalled = this.#status.status.conditions.some(({ type }) => type === 'Stalled');
     const attempts = this.#failures.keys().map((key) => this.#failures.get(key));
     const isRunning = (this.#scope?.copies?.views().size ?? 0) > 0;
     const isHopeless = attempts.some(
       (failure) => failure !== undefined && failure.attempts >= ONCE_MAX_ATTEMPTS,
     );
-    return isHopeless && !isRunning ? 'failed' : 'working';
+    return (isHopeless || isStalled) && !isRunning ? 'failed' : 'working';
   }
 
   async #run(): Promise<void> {
@@ -123,6 +124,7 @@ export class MirrorLoop {
         ...this.#options,
         mirror: this.#mirror,
         failures: this.#failures,
+        signal: this.#stopping.signal,
         onLookAgain: this.lookAgain,
       });
       const mirror = this.#mirror;
@@ -135,7 +137,8 @@ export class MirrorLoop {
       else this.#recovered();
       return this.#settle(result);
     } catch (thrown) {
-      this.#failed(classify(thrown));
+      // Why the stream ended is the reason, not that the pass was cut off with it.
+      this.#failed(this.#scope?.endedBy() ?? classify(thrown));
       if (this.#scope?.isWhole === false) await this.#close();
       return this.#failures.waitMs(MIRROR_KEY);
     }

@@ -19,6 +19,8 @@ export interface ScopeOptions {
   readonly failures: Failures;
   readonly log: Log;
   readonly clock: Clock;
+  /** Told to stop: nothing is connected to any more. */
+  readonly signal: AbortSignal;
   /** Something ended or failed: the next pass should come soon. */
   readonly onLookAgain: () => void;
 }
@@ -41,13 +43,11 @@ export class Scope implements AsyncDisposable {
 
   /** Connects to both ends and takes the mirror. Throws NotOwner while another daemon has it. */
   static async open(options: ScopeOptions): Promise<Scope> {
-    const { mirror } = options;
-    const destination = await openSession(mirror.destination, {
-      mirror: mirror.name,
-      role: 'owner',
-    });
+    const { mirror, signal } = options;
+    const session = { mirror: mirror.name, signal };
+    const destination = await openSession(mirror.destination, { ...session, role: 'owner' });
     try {
-      const source = await openSession(mirror.source, { mirror: mirror.name, role: 'observer' });
+      const source = await openSession(mirror.source, { ...session, role: 'observer' });
       const scope = new Scope(options, source, destination);
       await scope.#own(mirror);
       return scope;
@@ -110,6 +110,8 @@ export class Scope implements AsyncDisposable {
     follower.done.catch((error: unknown) => {
       if (this.follower !== follower) return;
       this.#ended = classify(error);
+      // A pass may be waiting for the same server, and nobody else would end that.
+      this.interrupt();
       onLookAgain();
     });
     return follower;

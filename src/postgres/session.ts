@@ -31,6 +31,8 @@ export interface SessionOptions {
   /** How long any lock is waited for. Short, so that nobody queues behind us for long. */
   readonly lockTimeoutMs?: number;
   readonly readOnly?: boolean;
+  /** Cuts a connect that is under way; an open session is not touched. */
+  readonly signal?: AbortSignal;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -209,10 +211,10 @@ async function connectClient(connection: Connection, options: SessionOptions): P
   try {
     const wantsTls = connection.sslMode !== 'disable';
     const config = await clientConfig(connection, options, wantsTls);
-    return await connectOnce(config).catch(async (error: unknown) => {
+    return await connectOnce(config, options.signal).catch(async (error: unknown) => {
       // sslMode prefer: the server has no TLS; pg has no such fallback of its own.
       if (connection.sslMode === 'prefer' && isTlsRefusal(error))
-        return connectOnce(await clientConfig(connection, options, false));
+        return connectOnce(await clientConfig(connection, options, false), options.signal);
       throw error;
     });
   } catch (error) {
@@ -239,14 +241,19 @@ export function connectFailure(error: unknown, where: string): MirrorError {
   );
 }
 
-async function connectOnce(config: ClientConfig): Promise<Client> {
+async function connectOnce(config: ClientConfig, signal?: AbortSignal): Promise<Client> {
   const client = new Client(config);
+  const cut = (): void => void client.connection.stream.destroy();
+  signal?.addEventListener('abort', cut, { once: true });
   try {
+    signal?.throwIfAborted();
     await client.connect();
     return client;
   } catch (error) {
-    client.connection.stream.destroy();
+    cut();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', cut);
   }
 }
 

@@ -53,7 +53,7 @@ test('rows that somebody deleted at the destination: the table follows on and as
 test('a source table that is renamed, written and renamed back has lost nothing', async () => {
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   await mirror.write({ tables: tables(0) });
-  await mirror.start();
+  const daemon = await mirror.start();
   await mirror.waitReady();
   await mirror.atSource('alter table a rename to a2');
   await mirror.atSource(
@@ -67,6 +67,7 @@ test('a source table that is renamed, written and renamed back has lost nothing'
     }) => a?.error?.code === 'TableMissing',
   );
   await mirror.atSource('alter table a2 rename to a');
+  daemon.signal('SIGHUP');
   await mirror.waitReady();
   await mirror.caughtUp();
   await mirror.assertSame(['a', 'b']);

@@ -1,5 +1,7 @@
 /** The servers crash, not the daemon: it comes back by itself, with nothing lost and nothing doubled. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import test from 'node:test';
 import { startCluster } from '../servers/cluster.ts';
 import { TestMirror } from './test-mirror.ts';
@@ -84,3 +86,42 @@ test('a second daemon on the same mirror stands by, and takes over after a kill 
   await mirror.waitForRows('history', 2);
   assert.ok(tookMs < 20_000, `took over after ${Math.round(tookMs)} ms`);
 });
+
+test('SIGTERM ends a daemon that is connecting to a host that says nothing', async () => {
+  await using source = await startCluster();
+  await using destination = await startCluster();
+  await using mirror = await TestMirror.create({ source, destination }, SETUP);
+  await using mute = await listenMutely();
+  await mirror.write({
+    source: { ...mirror.sourceEndpoint(), port: mute.port },
+    tables: [{ source: 'public.big' }],
+  });
+  const daemon = await mirror.start();
+  await mute.connected;
+  const stoppedAt = performance.now();
+  daemon.signal('SIGTERM');
+  await daemon.ended();
+  assert.equal(daemon.exitCode, 0);
+  assert.ok(performance.now() - stoppedAt < 5_000);
+});
+
+/** A server that accepts and never answers. */
+async function listenMutely(): Promise<
+  AsyncDisposable & { readonly port: number; readonly connected: Promise<unknown> }
+> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket));
+  const connected = once(server, 'connection');
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    connected,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
