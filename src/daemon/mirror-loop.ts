@@ -197,10 +197,9 @@ export class MirrorLoop {
     }
     // A pass that failed waits for its next try, whatever it changed before.
     if (passError === undefined && outcomes.some(({ changed }) => changed)) return 0;
-    return Math.min(
-      DRIFT_INTERVAL_MS,
-      ...this.#failures.keys().map((key) => this.#failures.waitMs(key)),
-    );
+    // A copy that runs tells when it ends.
+    const sleeping = this.#failures.keys().filter((key) => !copying.has(key));
+    return Math.min(DRIFT_INTERVAL_MS, ...sleeping.map((key) => this.#failures.waitMs(key)));
   }
 
   /** One write after the other: two at once would mix their texts in the temporary file. */

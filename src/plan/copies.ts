@@ -104,7 +104,9 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
       return bumped ? copy('resync') : { do: 'nothing' };
     case 'Failed':
       if (bumped) return copy('resync');
-      if (state.resume === 'copy' || isGone) return copy('retry');
+      // A table that was gone is empty now, whoever made it again: its spool alone does not fill it.
+      if (state.resume === 'copy' || isGone || state.failure.code === 'TableMissing')
+        return copy('retry');
       // Its spool has a hole: only a copy helps, and that is for a human to ask for.
       return state.failure.code === 'SpoolFull'
         ? { do: 'refuse', refusal: refuse(table, 'SpoolFull', state.failure.message) }

@@ -59,6 +59,7 @@ test('a source table that is renamed, written and renamed back has lost nothing'
   await mirror.atSource(
     'insert into a2 values (200, 1); truncate a2; insert into a2 values (201, 1)',
   );
+  daemon.signal('SIGHUP');
   await mirror.waitFor(
     ({
       status: {

@@ -25,7 +25,11 @@ function inState(state: TableState, more: Partial<TableRecord> = {}): World {
 }
 
 const FIRST = { observed: undefined };
-const CATCHING_UP: TableState = { phase: 'CatchingUp', run: run(), snapshot: { visible: '1:1:', lsn: '0/1' } };
+const CATCHING_UP: TableState = {
+  phase: 'CatchingUp',
+  run: run(),
+  snapshot: { visible: '1:1:', lsn: '0/1' },
+};
 const FAILED_REPLAY: TableState = {
   phase: 'Failed',
   failure: FAILURE,
@@ -121,6 +125,11 @@ runCases([
   {
     name: 'Failed while copying',
     world: inState({ ...FAILED_REPLAY, resume: 'copy', run: run() }, FIRST),
+    plan: { steps: [COPY_RETRY] },
+  },
+  {
+    name: 'Failed because the destination table was gone: the one that is there now is empty',
+    world: inState({ ...FAILED_REPLAY, failure: { ...FAILURE, code: 'TableMissing' } }),
     plan: { steps: [COPY_RETRY] },
   },
   {
