@@ -24,7 +24,7 @@ test('small tables are live and follow while a large one still copies; both limi
   });
   // A row lock that the copy never asks for does nothing; a table lock at the destination holds its COPYs up.
   await mirror.start();
-  await mirror.waitFor(({ status }) => status.tables[0]?.phase === 'Copying');
+  await mirror.waitForPhase('big', 'Copying');
   let mostCopiers = 0;
   let mostTables = 0;
   await until(
@@ -81,7 +81,10 @@ test('SIGTERM in the middle of a copy ends within 5 seconds; the copy starts aga
     tables: [{ source: 'public.big' }],
   });
   const daemon = await mirror.start();
-  await mirror.waitFor(({ status: { tables } }) => (tables[0]?.resync?.rowsCopied ?? 0) > 0);
+  await until(
+    async () => (await mirror.atDestination('select from big limit 1').catch(() => [])).length > 0,
+    { timeoutMs: 60_000, late: async () => new Error('no row was copied') },
+  );
   const stoppedAt = performance.now();
   daemon.signal('SIGTERM');
   await daemon.ended();

@@ -31,7 +31,7 @@ test('destination and source crash while streaming and while copying', async () 
   });
   await mirror.write(spec(0));
   const daemon = await mirror.start();
-  await mirror.waitFor(({ status: { tables } }) => tables.some(({ phase }) => phase === 'Copying'));
+  await mirror.waitForPhase('big', 'Copying');
   await destination.crash();
   await destination.start();
   await mirror.waitReady();
@@ -45,7 +45,7 @@ test('destination and source crash while streaming and while copying', async () 
   await destination.start();
   await mirror.waitReady();
   await mirror.write(spec(1));
-  await mirror.waitFor(({ status: { tables } }) => tables[2]?.phase === 'Copying');
+  await mirror.waitForPhase('big', 'Copying');
   await destination.crash();
   await destination.start();
   await mirror.waitReady();

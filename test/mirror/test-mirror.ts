@@ -8,6 +8,7 @@ import { stringify } from 'yaml';
 import { readStatus } from '../../src/status/read-status.ts';
 import type { Status } from '../../src/status/status.ts';
 import type { Connection } from '../../src/core/mirror.ts';
+import type { TablePhase } from '../../src/core/table-state.ts';
 import type { Row } from '../../src/postgres/session.ts';
 import type { Cluster } from '../servers/cluster.ts';
 import { type CommandResult, Daemon, runCommand } from '../servers/daemon.ts';
@@ -200,6 +201,22 @@ export class TestMirror implements AsyncDisposable {
       async () => {
         const [row] = await this.atDestination(`select count(*) as rows from ${table}`);
         return Number(row?.['rows']) === rows;
+      },
+      { timeoutMs: WAIT_TIMEOUT_MS, late: async () => this.#late(await this.status()) },
+    );
+  }
+
+  /**
+   * Waits until the ledger has the table in that phase. The status file is written once a second and may
+   * never show a short one.
+   */
+  async waitForPhase(table: string, phase: TablePhase): Promise<void> {
+    await until(
+      async () => {
+        const [row] = await this.atDestination(
+          `select state ->> 'phase' as phase from bunnydb.tables where source_name = '${table}'`,
+        ).catch(() => []);
+        return row?.['phase'] === phase;
       },
       { timeoutMs: WAIT_TIMEOUT_MS, late: async () => this.#late(await this.status()) },
     );
