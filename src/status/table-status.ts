@@ -19,7 +19,7 @@ export function tableStatus(view: MirrorView, table: MirrorTable): TableStatus {
   const key = formatTableName(table.source);
   const record = view.records.find(({ source }) => sameTable(source, table.source));
   const run = view.runs.get(key);
-  const error = errorOf(view, key, record);
+  const error = errorOf(view, table, record);
   const observed = record?.observed?.table;
   return {
     source: key,
@@ -38,15 +38,18 @@ export function tableStatus(view: MirrorView, table: MirrorTable): TableStatus {
   };
 }
 
+/** A failure that a bumped counter is about to heal is no news; one of the resync itself is. */
 function errorOf(
   view: MirrorView,
-  key: string,
+  table: MirrorTable,
   record: TableRecord | undefined,
 ): TableFailure | undefined {
-  const failed = view.failures.get(key);
-  if (failed) return failed;
-  if (record?.state.phase === 'Live') return record.state.diverged;
-  return record?.state.phase === 'Failed' ? record.state.failure : undefined;
+  const failed = view.failures.get(formatTableName(table.source));
+  if (failed || record === undefined) return failed;
+  const { state, observed } = record;
+  if (observed !== undefined && needsResync(table.generation, observed)) return undefined;
+  if (state.phase === 'Live') return state.diverged;
+  return state.phase === 'Failed' ? state.failure : undefined;
 }
 
 function resyncStatusOf(
