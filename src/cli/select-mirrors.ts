@@ -1,5 +1,6 @@
 import { classify } from '../core/errors.ts';
 import type { Mirror } from '../core/mirror.ts';
+import { describeDiagnostic } from '../spec/diagnostic.ts';
 import { loadDirectory } from '../spec/load.ts';
 import type { Output } from './output.ts';
 
@@ -22,8 +23,7 @@ export async function selectMirrors(
     ({ severity, mirror }) =>
       severity === 'error' && (name === undefined || mirror === name || mirror === undefined),
   );
-  for (const { file, line, column, message, hint } of errors)
-    out.error(`${file}:${line}:${column}: ${message}${hint === undefined ? '' : ` (${hint})`}\n`);
+  for (const error of errors) out.error(`${describeDiagnostic(error)}\n`);
   if (mirrors.length > 0 && (name !== undefined || errors.length === 0)) return mirrors;
   if (errors.length === 0)
     out.error(name === undefined ? `no mirror in ${dir}\n` : `no mirror ${name} in ${dir}\n`);

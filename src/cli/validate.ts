@@ -1,16 +1,13 @@
-import { hasErrors, type Diagnostic } from '../spec/diagnostic.ts';
+import { hasErrors, withHint, type Diagnostic } from '../spec/diagnostic.ts';
 import { loadPaths } from '../spec/load.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
+import { EXIT } from './exit-codes.ts';
 
 export interface ValidateOptions {
   /** Checked when no path is named. */
   readonly dir: string;
   readonly output: 'text' | 'json' | 'github';
 }
-
-/** Exit codes of the project: done, and invalid files. */
-const EXIT_OK = 0;
-const EXIT_INVALID = 3;
 
 /**
  * Checks mirror files without any database and prints every error with its place. Paths are files
@@ -23,7 +20,7 @@ export async function validate(
 ): Promise<number> {
   const snapshot = await loadPaths(paths.length > 0 ? paths : [options.dir]);
   io.stdout(`${FORMATS[options.output](snapshot)}\n`);
-  return hasErrors(snapshot.diagnostics) ? EXIT_INVALID : EXIT_OK;
+  return hasErrors(snapshot.diagnostics) ? EXIT.invalidFiles : EXIT.done;
 }
 
 const FORMATS: Readonly<Record<ValidateOptions['output'], (snapshot: Snapshot) => string>> = {
@@ -72,10 +69,6 @@ function summary({ diagnostics, files, mirrors }: Snapshot): string {
   return errors > 0
     ? `invalid: ${found} (${checked})`
     : `valid: ${checked}, ${plural(warnings, 'warning')}`;
-}
-
-function withHint({ message, hint }: Pick<Diagnostic, 'message' | 'hint'>): string {
-  return hint === undefined ? message : `${message} (${hint})`;
 }
 
 function count(diagnostics: readonly Diagnostic[], severity: Diagnostic['severity']): number {

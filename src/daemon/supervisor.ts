@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { classify } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Mirror } from '../core/mirror.ts';
-import type { Diagnostic } from '../spec/diagnostic.ts';
+import { describeDiagnostic } from '../spec/diagnostic.ts';
 import { loadDirectory } from '../spec/load.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 import { StatusFile } from '../status/status-file.ts';
@@ -78,7 +78,7 @@ export class Supervisor {
     const errors = snapshot.diagnostics.filter(({ severity }) => severity === 'error');
     this.#hasInvalidFiles = errors.length > 0;
     for (const one of errors)
-      this.#options.log.warn({ file: one.file, line: one.line }, describe(one));
+      this.#options.log.warn({ file: one.file, line: one.line }, describeDiagnostic(one));
     for (const mirror of snapshot.mirrors) this.#keep(mirror);
     const valid = new Set(snapshot.mirrors.map(({ name }) => name));
     for (const [name, { loop, mirror }] of this.#running) {
@@ -89,7 +89,7 @@ export class Supervisor {
           { mirror: name },
           'its file is gone; the mirror runs on until it is retired by hand',
         );
-      loop.update(mirror, own.map(describe));
+      loop.update(mirror, own.map(describeDiagnostic));
     }
   }
 
@@ -119,8 +119,4 @@ export class Supervisor {
   #loops(): MirrorLoop[] {
     return [...this.#running.values()].map(({ loop }) => loop);
   }
-}
-
-function describe({ file, line, column, message, hint }: Diagnostic): string {
-  return `${file}:${line}:${column}: ${message}${hint === undefined ? '' : ` (${hint})`}`;
 }

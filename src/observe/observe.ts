@@ -5,17 +5,16 @@
  * two), so whoever acts on it checks again where that matters.
  */
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
-import type {
-  Observed,
-  ObservedLedger,
-  ObservedPublication,
-  ObservedTable,
-} from '../core/observed.ts';
+import type { Observed, ObservedLedger, ObservedTable } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { readLedger } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { selectHasRowsSql } from '../sql/has-rows.ts';
-import { observePublication } from './publication.ts';
+import {
+  observePublication,
+  observePublicationSettings,
+  type PublicationSettings,
+} from './publication.ts';
 import { flag, number, tableName } from './read.ts';
 import { observeSchemas, observeServer } from './server.ts';
 import { observeShapes, type Shapes } from './shapes.ts';
@@ -106,29 +105,6 @@ export async function observeTables(
       };
     }),
   };
-}
-
-type PublicationSettings = Omit<ObservedPublication, 'tables' | 'partial'>;
-
-const SELECT_PUBLICATION_SETTINGS = /* sql */ `
-select puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
-from pg_publication
-where pubname = $1`;
-
-async function observePublicationSettings(
-  session: Session,
-  name: string,
-): Promise<PublicationSettings | undefined> {
-  const [row] = await session.query(SELECT_PUBLICATION_SETTINGS, [name]);
-  return (
-    row && {
-      allTables: flag(row, 'puballtables'),
-      viaPartitionRoot: flag(row, 'pubviaroot'),
-      operations: ['insert', 'update', 'delete', 'truncate'].filter((operation) =>
-        flag(row, `pub${operation}`),
-      ),
-    }
-  );
 }
 
 const SELECT_GONE = /* sql */ `

@@ -2,7 +2,10 @@ import type { ObservedPublication, PartialMember } from '../core/observed.ts';
 import type { Row, Session } from '../postgres/session.ts';
 import { flag, list, number, tableName } from './read.ts';
 
-const SELECT_PUBLICATION = /* sql */ `
+/** What can be told of a publication without opening its tables. */
+export type PublicationSettings = Omit<ObservedPublication, 'tables' | 'partial'>;
+
+const SELECT_PUBLICATION_SETTINGS = /* sql */ `
 select puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
 from pg_publication
 where pubname = $1`;
@@ -51,18 +54,31 @@ export async function observePublication(
   session: Session,
   name: string,
 ): Promise<ObservedPublication | undefined> {
-  const [row] = await session.query(SELECT_PUBLICATION, [name]);
-  if (!row) return undefined;
+  const settings = await observePublicationSettings(session, name);
+  if (!settings) return undefined;
   const tables = await session.query(SELECT_PUBLISHED_TABLES, [name]);
   return {
+    ...settings,
     tables: tables.map((table) => ({ ...tableName(table), oid: number(table, 'oid') })),
-    allTables: flag(row, 'puballtables'),
-    viaPartitionRoot: flag(row, 'pubviaroot'),
-    operations: ['insert', 'update', 'delete', 'truncate'].filter((operation) =>
-      flag(row, `pub${operation}`),
-    ),
     partial: (await session.query(SELECT_PARTIAL_MEMBERS, [name])).map(toPartialMember),
   };
+}
+
+/** The same without its members: takes no lock on a table. */
+export async function observePublicationSettings(
+  session: Session,
+  name: string,
+): Promise<PublicationSettings | undefined> {
+  const [row] = await session.query(SELECT_PUBLICATION_SETTINGS, [name]);
+  return (
+    row && {
+      allTables: flag(row, 'puballtables'),
+      viaPartitionRoot: flag(row, 'pubviaroot'),
+      operations: ['insert', 'update', 'delete', 'truncate'].filter((operation) =>
+        flag(row, `pub${operation}`),
+      ),
+    }
+  );
 }
 
 function toPartialMember(row: Row): PartialMember {

@@ -154,11 +154,6 @@ export async function advanceProgress(session: Session, owner: Owner, lsn: Lsn):
   });
 }
 
-/** Remembers which spec was fully applied. */
-export async function recordSpec(session: Session, owner: Owner, specHash: string): Promise<void> {
-  await session.query(sql.RECORD_SPEC, [owner.mirror, owner.epoch, specHash]);
-}
-
 /** A write to the mirror's row, which must be the owner's. */
 async function fenced(
   session: Session,

@@ -64,3 +64,14 @@ export function byPlace(a: Diagnostic, b: Diagnostic): number {
 export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some(({ severity }) => severity === 'error');
 }
+
+/** What is wrong and the way out, without the place. */
+export function withHint({ message, hint }: Pick<Diagnostic, 'message' | 'hint'>): string {
+  return hint === undefined ? message : `${message} (${hint})`;
+}
+
+/** One line that editors and terminals make a link of: `file:line:column: message (hint)`. */
+export function describeDiagnostic(diagnostic: Diagnostic): string {
+  const { file, line, column } = diagnostic;
+  return `${file}:${line}:${column}: ${withHint(diagnostic)}`;
+}

@@ -111,9 +111,6 @@ where name = $1 and epoch = $2`;
 export const ADVANCE_PROGRESS = /* sql */ `
 update bunnydb.mirrors set applied_lsn = $3 where name = $1 and epoch = $2`;
 
-export const RECORD_SPEC = /* sql */ `
-update bunnydb.mirrors set spec_hash = $3 where name = $1 and epoch = $2 and spec_hash is distinct from $3`;
-
 export const SELECT_TABLES = /* sql */ `
 select id, source_schema, source_name, destination_schema, destination_name, source_oid,
   observed_table_generation, observed_mirror_generation, state
@@ -170,11 +167,3 @@ on conflict (owner_schema, owner_name, name) do update set definition = excluded
 where excluded.definition <> saved.definition || ' NOT VALID'`;
 
 export const DELETE_SAVED_FOREIGN_KEY = /* sql */ `delete from bunnydb.saved_foreign_keys where id = $1`;
-
-export const INSERT_EVENT = /* sql */ `
-insert into bunnydb.events (mirror, type, reason, source_table, message) values ($1, $2, $3, $4, $5)`;
-
-/** Keeps the list bounded. */
-export const TRIM_EVENTS = /* sql */ `
-delete from bunnydb.events where mirror = $1 and id <= (
-  select id from bunnydb.events where mirror = $1 order by id desc offset $2 limit 1)`;

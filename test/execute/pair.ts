@@ -1,7 +1,6 @@
 /** Two databases with sessions on them, and the steps of a plan carried out as far as this floor goes. */
 import type { Connection, Mirror, MirrorTable } from '../../src/core/mirror.ts';
 import { silentLog } from '../../src/core/log.ts';
-import { parseTableName, type TableName } from '../../src/core/table-name.ts';
 import type { ExecuteContext } from '../../src/execute/context.ts';
 import type { Outcome } from '../../src/execute/outcome.ts';
 import { executeProvision } from '../../src/execute/provision.ts';
@@ -18,14 +17,10 @@ import {
 } from '../../src/postgres/ledger.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
 import type { Observed } from '../../src/core/observed.ts';
+import { name } from '../plan/fixtures.ts';
 import { sharedClusters } from '../servers/shared.ts';
 
-/** `schema.table` as in a mirror file. */
-export function name(text: string): TableName {
-  const parsed = parseTableName(text);
-  if (!parsed) throw new Error(`not a table name: ${text}`);
-  return parsed;
-}
+export { name };
 
 /** A table of the file, with the defaults of one that says nothing more. */
 export function mirrorTable(source: string, more: Partial<MirrorTable> = {}): MirrorTable {
