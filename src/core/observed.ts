@@ -11,6 +11,8 @@ export interface Observed {
   readonly ledger: ObservedLedger;
   /** Schemas the destination has. */
   readonly destinationSchemas: readonly string[];
+  /** The ledger's ids of tables that have a shadow, or an old table that a swap has put aside. */
+  readonly shadows: readonly string[];
   /** In the order of the mirror's tables. */
   readonly tables: readonly ObservedTable[];
 }
@@ -109,6 +111,15 @@ export interface ObservedTable {
   readonly destinationHasRows: boolean | undefined;
   /** Types the source table needs and the destination lacks or has differently, dependencies first. */
   readonly types: readonly ObservedType[];
+  /** What hangs on the destination table and cannot be carried over by a swap. Looked for only where swap is the strategy. */
+  readonly swapObstacles: readonly SwapObstacle[];
+}
+
+export interface SwapObstacle {
+  /** For people: `materialized view public.totals`. */
+  readonly object: string;
+  /** Why a swap cannot carry it, as the end of a sentence: `reads the table, and would read the old one`. */
+  readonly reason: string;
 }
 
 export type RelationKind =

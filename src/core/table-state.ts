@@ -5,6 +5,7 @@
 import type { ErrorCode } from './errors.ts';
 import type { Generation, ResyncStrategy } from './mirror.ts';
 import type { TableName } from './table-name.ts';
+import type { Verification } from './verification.ts';
 
 /** One run of the copy road, first copy or resync. */
 export interface CopyRun {
@@ -41,8 +42,8 @@ export interface TableFailure {
 export type TableState =
   /** Known, nothing copied. Its changes are dropped: the copy to come will hold them. */
   | { readonly phase: 'Pending'; readonly failure?: TableFailure }
-  /** Rows are on the way. Its changes go to the spool (under swap also to the live table). */
-  | { readonly phase: 'Copying'; readonly run: CopyRun }
+  /** Rows are on the way. Its changes go to the spool (while `fed` also to the live table). */
+  | { readonly phase: 'Copying'; readonly run: CopyRun; readonly fed?: true }
   /**
    * Rows are there. The spool is replayed, but for what the copy's snapshot sees.
    * No snapshot: the spool of a table that failed while Live.
@@ -51,6 +52,7 @@ export type TableState =
       readonly phase: 'CatchingUp';
       readonly run: CopyRun | undefined;
       readonly snapshot: CopySnapshot | undefined;
+      readonly fed?: true;
     }
   /**
    * Every change is applied as it comes. `diverged`: changes found rows missing at the destination, so
@@ -65,6 +67,7 @@ export type TableState =
       readonly resume: 'copy' | 'replay';
       readonly run: CopyRun | undefined;
       readonly snapshot: CopySnapshot | undefined;
+      readonly fed?: true;
     };
 
 export type TablePhase = TableState['phase'];
@@ -80,6 +83,10 @@ export interface TableRecord {
   /** The generation of the last finished copy; undefined before the first. */
   readonly observed: Generation | undefined;
   readonly state: TableState;
+  /** Of the last comparison of both sides; undefined before the first. */
+  readonly verification?: Verification;
+  /** ISO 8601: when somebody asked for a comparison last; undefined when nobody did. */
+  readonly verifyRequestedAt?: string;
 }
 
 export type TableEvent =

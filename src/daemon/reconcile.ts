@@ -88,6 +88,9 @@ function isBeforeStream(step: Step): step is StepBeforeStream {
     case 'register-mirror':
     case 'copy-table':
     case 'replay-table':
+    case 'verify-table':
+    case 'cancel-copy':
+    case 'drop-shadow':
     case 'adopt-table':
     case 'retire-table':
       return false;

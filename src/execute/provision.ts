@@ -21,6 +21,9 @@ export type ProvisionStep = Exclude<
       | 'register-table'
       | 'copy-table'
       | 'replay-table'
+      | 'verify-table'
+      | 'cancel-copy'
+      | 'drop-shadow'
       | 'adopt-table'
       | 'retire-table';
   }

@@ -10,6 +10,7 @@ import { formatTableName, type TableName } from '../core/table-name.ts';
 import { readLedger } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { selectHasRowsSql } from '../sql/has-rows.ts';
+import { oldOf, shadowOf } from '../sql/shadow.ts';
 import {
   observePublication,
   observePublicationSettings,
@@ -30,7 +31,7 @@ export interface Sessions {
 /** What is known before any table is looked at: to find it out takes no lock on one. */
 export interface MirrorLook extends Pick<
   Observed,
-  'source' | 'destination' | 'slot' | 'ledger' | 'destinationSchemas'
+  'source' | 'destination' | 'slot' | 'ledger' | 'destinationSchemas' | 'shadows'
 > {
   /** Without its members: to list them the server opens each, from PostgreSQL 16 on. */
   readonly publication: PublicationSettings | undefined;
@@ -52,13 +53,15 @@ export async function observeMirror(mirror: Mirror, sessions: Sessions): Promise
   const slot = await observeSlot(source, mirror.slot);
   const publication = await observePublicationSettings(source, mirror.publication.name);
   const ledger = await readLedger(destination, mirror.name);
+  const destinationSchemas = await observeSchemas(destination);
   return {
     source: server,
     slot,
     publication,
     ledger,
     destination: await observeServer(destination),
-    destinationSchemas: await observeSchemas(destination),
+    destinationSchemas,
+    shadows: shadowsAmong(destinationSchemas, ledger),
     gone: await observeGone(destination, ledger),
   };
 }
@@ -93,6 +96,7 @@ export async function observeTables(
     publication,
     ledger: look.ledger,
     destinationSchemas: look.destinationSchemas,
+    shadows: look.shadows,
     tables: mirror.tables.map((table): ObservedTable => {
       const destinationKey = formatTableName(table.destination);
       return {
@@ -102,9 +106,18 @@ export async function observeTables(
         destinationShape: destinations.get(destinationKey),
         destinationHasRows: filled.get(destinationKey),
         types: typesOf(columnTypes(table)),
+        swapObstacles: [],
       };
     }),
   };
+}
+
+function shadowsAmong(schemas: readonly string[], { tables }: ObservedLedger): string[] {
+  return tables
+    .filter((record) =>
+      [shadowOf(record), oldOf(record)].some(({ schema }) => schemas.includes(schema)),
+    )
+    .map(({ id }) => id);
 }
 
 const SELECT_GONE = /* sql */ `

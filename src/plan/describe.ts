@@ -49,6 +49,9 @@ export function describeStep(step: Step): Description {
     case 'register-table':
     case 'copy-table':
     case 'replay-table':
+    case 'verify-table':
+    case 'cancel-copy':
+    case 'drop-shadow':
     case 'adopt-table':
     case 'create-constraint':
     case 'create-index':
@@ -70,6 +73,9 @@ type TableStep = Extract<
       | 'register-table'
       | 'copy-table'
       | 'replay-table'
+      | 'verify-table'
+      | 'cancel-copy'
+      | 'drop-shadow'
       | 'adopt-table'
       | 'create-constraint'
       | 'create-index'
@@ -93,6 +99,18 @@ function describeTableStep(step: TableStep): Description {
         '~',
         `${formatTableName(step.table.destination)}: apply the changes that are kept for it`,
       );
+    case 'verify-table':
+      return line(
+        '~',
+        `${formatTableName(step.table.destination)}: compare it with the source${step.reason === 'requested' ? ', as asked' : ''}`,
+      );
+    case 'cancel-copy':
+      return line(
+        '-',
+        `resync of ${tableRoute(step)}: its counter went back to what was done; what can be kept is kept`,
+      );
+    case 'drop-shadow':
+      return line('-', `${formatTableName(step.record.destination)}: drop what an ended swap left`);
     case 'adopt-table':
       return line(
         '~',

@@ -56,6 +56,16 @@ export type Step =
     }
   /** A table that failed while Live, or a copy that was interrupted after its rows: replay the spool. */
   | { readonly kind: 'replay-table'; readonly table: MirrorTable }
+  /** Compares both sides of a Live table at one LSN, beside the loop: after each copy, and when asked to. */
+  | {
+      readonly kind: 'verify-table';
+      readonly table: MirrorTable;
+      readonly reason: 'copied' | 'requested';
+    }
+  /** The counter went back while its resync ran: the old table stays, if it was kept fresh. */
+  | { readonly kind: 'cancel-copy'; readonly table: MirrorTable }
+  /** What a swap left that was cancelled, or that ended between its commit and its last step. */
+  | { readonly kind: 'drop-shadow'; readonly table: MirrorTable; readonly record: TableRecord }
   /** snapshot.initial is false: Live from here on, no rows copied. */
   | { readonly kind: 'adopt-table'; readonly table: MirrorTable; readonly generation: Generation }
   /** Of a Live table. CONCURRENTLY, so that the stream goes on. */

@@ -248,6 +248,7 @@ export interface World {
   readonly mirrorRecord?: MirrorRecord | undefined;
   readonly ledger?: Partial<ObservedLedger>;
   readonly schemas?: readonly string[];
+  readonly shadows?: readonly string[];
 }
 
 export interface WorldTable {
@@ -256,6 +257,7 @@ export interface WorldTable {
   readonly destinationShape?: TableShape | undefined;
   readonly hasRows?: boolean;
   readonly types?: readonly ObservedType[];
+  readonly swapObstacles?: readonly SwapObstacle[];
   readonly record?: TableRecord | undefined;
 }
 
@@ -271,6 +273,7 @@ export function observed(world: World = {}): Observed {
       destinationShape: 'destinationShape' in look ? look.destinationShape : shape(destination),
       destinationHasRows: look.hasRows,
       types: look.types ?? [],
+      swapObstacles: look.swapObstacles ?? [],
     };
   });
   const records = tables.flatMap(([source, look]) =>
@@ -294,6 +297,7 @@ export function observed(world: World = {}): Observed {
       ...world.ledger,
     },
     destinationSchemas: world.schemas ?? ['public', 'bunnydb'],
+    shadows: world.shadows ?? [],
     tables: looks,
   };
 }
@@ -331,6 +335,9 @@ export function sketch(step: Step): string {
     case 'publish-table':
     case 'register-table':
     case 'replay-table':
+    case 'verify-table':
+    case 'cancel-copy':
+    case 'drop-shadow':
     case 'adopt-table':
       return `${step.kind} ${formatTableName(step.table.source)}`;
     case 'migrate-ledger':

@@ -1,0 +1,56 @@
+/**
+ * The named boundaries between the steps of a copy. Whoever wants to know where a run is can subscribe
+ * to the diagnostics channel; the crash tests do, and kill the process at each of them in turn.
+ */
+import { channel } from 'node:diagnostics_channel';
+import { formatTableName, type TableName } from './table-name.ts';
+
+export const CHECKPOINT_CHANNEL = 'bunnydb:checkpoint';
+
+/** In the order a run passes them. Each is published when what it names is done, and before anything else is. */
+export const CHECKPOINTS = [
+  /** Committed: from here on changes go to the spool. */
+  'spooling',
+  /** Truncate: the inbound foreign keys are in the ledger and the table is empty. Swap: there is a shadow. */
+  'emptied',
+  /** A source snapshot is open. */
+  'snapshot-taken',
+  /** The first range of rows is committed. */
+  'range-copied',
+  'rows-copied',
+  'keys-built',
+  /** Committed: CatchingUp. */
+  'catching-up',
+  /** One batch of the spool is replayed and committed. */
+  'batch-replayed',
+  /** Inside the transaction that hands over: the rest is replayed. */
+  'rest-replayed',
+  /** Swap, inside that transaction: both tables have changed places. */
+  'swapped',
+  /** Committed: Live. */
+  'handed-over',
+  /** Swap: the old table is gone. */
+  'old-dropped',
+  /** A foreign key is back, NOT VALID. */
+  'foreign-key-restored',
+  /** Both sides were compared; nothing of it is written down yet. */
+  'compared',
+  'verified',
+] as const;
+
+export type Checkpoint = (typeof CHECKPOINTS)[number];
+
+export interface CheckpointMessage {
+  readonly checkpoint: Checkpoint;
+  /** formatTableName(source). */
+  readonly table: string;
+}
+
+const CHANNEL = channel(CHECKPOINT_CHANNEL);
+
+/** Costs nothing while nobody listens. */
+export function checkpoint(name: Checkpoint, source: TableName): void {
+  if (!CHANNEL.hasSubscribers) return;
+  const message: CheckpointMessage = { checkpoint: name, table: formatTableName(source) };
+  CHANNEL.publish(message);
+}

@@ -1,0 +1,17 @@
+import type { Generation } from './mirror.ts';
+
+/** What came of comparing both sides of one table at one point of the source's history. */
+export interface Verification {
+  readonly result: 'Match' | 'Mismatch';
+  /** Of the copy that was compared. */
+  readonly generation: Generation;
+  /** At the source. */
+  readonly rows: number;
+  readonly destinationRows: number;
+  /** The source's position that both sides were compared at. */
+  readonly lsn: string;
+  /** ISO 8601. */
+  readonly checkedAt: string;
+  /** Mismatch: what differs, with the first differing keys where the table has a key. */
+  readonly message?: string;
+}
