@@ -1,3 +1,4 @@
+import type { MirrorTable } from '../core/mirror.ts';
 import type { TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import { unreachable } from '../core/unreachable.ts';
@@ -231,7 +232,7 @@ function line(symbol: Symbol, text: string): Description {
   return { symbol, text };
 }
 
-function tableRoute({ table }: Extract<Step, { kind: 'register-table' | 'copy-table' }>): string {
+function tableRoute({ table }: { readonly table: MirrorTable }): string {
   const source = formatTableName(table.source);
   return sameTable(table.source, table.destination)
     ? source

@@ -109,6 +109,9 @@ export class Pair implements AsyncDisposable {
         await this.#finishCopy(ctx, step);
         return undefined;
       case 'replay-table':
+      case 'verify-table':
+      case 'cancel-copy':
+      case 'drop-shadow':
       case 'adopt-table':
       case 'retire-table':
         throw new Error(`${step.kind} is not for these tests`);

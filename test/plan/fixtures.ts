@@ -15,6 +15,7 @@ import type {
   ObservedSlot,
   ObservedTable,
   ObservedType,
+  SwapObstacle,
   TableShape,
 } from '../../src/core/observed.ts';
 import { formatTableName, parseTableName, type TableName } from '../../src/core/table-name.ts';
