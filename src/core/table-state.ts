@@ -39,36 +39,44 @@ export interface TableFailure {
   readonly attempts: number;
 }
 
+/** What a table that is not Live keeps of its life before, while a swap runs beside it. */
+export interface Kept {
+  /** Readers still have the old table, and it gets every change. Only under swap. */
+  readonly fed?: true;
+  /** The old table could not be written any more: readers have it as it was then, until the swap. */
+  readonly stale?: TableFailure;
+  /** The old table's, as Live has it. */
+  readonly diverged?: TableFailure;
+}
+
 export type TableState =
   /** Known, nothing copied. Its changes are dropped: the copy to come will hold them. */
   | { readonly phase: 'Pending'; readonly failure?: TableFailure }
-  /** Rows are on the way. Its changes go to the spool (while `fed` also to the live table). */
-  | { readonly phase: 'Copying'; readonly run: CopyRun; readonly fed?: true }
+  /** Rows are on the way. Its changes go to the spool, and to the live table while that is fed. */
+  | ({ readonly phase: 'Copying'; readonly run: CopyRun } & Kept)
   /**
    * Rows are there. The spool is replayed, but for what the copy's snapshot sees.
    * No snapshot: the spool of a table that failed while Live.
    */
-  | {
+  | ({
       readonly phase: 'CatchingUp';
       readonly run: CopyRun | undefined;
       readonly snapshot: CopySnapshot | undefined;
-      readonly fed?: true;
-    }
+    } & Kept)
   /**
    * Every change is applied as it comes. `diverged`: changes found rows missing at the destination, so
    * it is no copy any more; it follows on, and only a resync mends it.
    */
   | { readonly phase: 'Live'; readonly diverged?: TableFailure }
   /** Applying failed. Its changes go to the spool, up to a limit; tried again from `resume`. */
-  | {
+  | ({
       readonly phase: 'Failed';
       readonly failure: TableFailure;
       /** `copy`: from an empty target; `replay`: the spool goes on where it stopped. */
       readonly resume: 'copy' | 'replay';
       readonly run: CopyRun | undefined;
       readonly snapshot: CopySnapshot | undefined;
-      readonly fed?: true;
-    };
+    } & Kept);
 
 export type TablePhase = TableState['phase'];
 
@@ -96,8 +104,12 @@ export type TableEvent =
   | { readonly type: 'rowsCopied'; readonly snapshot: CopySnapshot }
   /** The copy runner, at a commit boundary, in the transaction that replayed the rest. */
   | { readonly type: 'handedOver'; readonly diverged?: TableFailure }
+  /** The counter went back to what was done: a table that is fed is Live as before, another one's copy ends as that. */
+  | { readonly type: 'cancelled'; readonly observed: Generation }
   /** The stream, in the transaction whose changes found no rows to change. */
   | { readonly type: 'diverged'; readonly failure: TableFailure }
+  /** The stream could not apply to the live table that a swap is about to replace: the copy goes on. */
+  | { readonly type: 'starved'; readonly failure: TableFailure }
   /** The stream could not apply to a live table, or a copy or replay ended in an error. */
   | { readonly type: 'failed'; readonly failure: TableFailure }
   /** The reconciler, when a failed table's back-off is over. */
@@ -107,20 +119,29 @@ export type TableEvent =
 export function nextTableState(state: TableState, event: TableEvent): TableState {
   switch (event.type) {
     case 'copyStarted':
-      return { phase: 'Copying', run: event.run };
+      return { phase: 'Copying', run: event.run, ...keptOnStart(state, event.run) };
     case 'rowsCopied':
       if (state.phase === 'Copying')
-        return { phase: 'CatchingUp', run: state.run, snapshot: event.snapshot };
+        return { ...state, phase: 'CatchingUp', snapshot: event.snapshot };
       break;
     case 'handedOver':
       if (state.phase === 'CatchingUp') return live(event.diverged);
       break;
+    case 'cancelled':
+      if ('run' in state && state.run !== undefined)
+        return state.fed === true
+          ? live(state.diverged)
+          : { ...state, run: { ...state.run, generation: event.observed } };
+      break;
     case 'diverged':
       if (state.phase === 'Live') return live(state.diverged ?? event.failure);
       break;
+    case 'starved':
+      if ('run' in state && state.fed === true) return starvedState(state, event.failure);
+      break;
     case 'replayStarted':
       if (state.phase === 'Failed' && state.resume === 'replay')
-        return { phase: 'CatchingUp', run: state.run, snapshot: state.snapshot };
+        return { phase: 'CatchingUp', run: state.run, snapshot: state.snapshot, ...kept(state) };
       break;
     case 'failed':
       return failedState(state, event.failure);
@@ -132,20 +153,35 @@ function live(diverged: TableFailure | undefined): TableState {
   return { phase: 'Live', ...(diverged === undefined ? {} : { diverged }) };
 }
 
+/** Only a table that had every change until now can go on to be fed: one that failed has a gap. */
+function keptOnStart(state: TableState, run: CopyRun): Kept {
+  if (run.strategy !== 'swap') return {};
+  if (state.phase === 'Live')
+    return { fed: true, ...(state.diverged === undefined ? {} : { diverged: state.diverged }) };
+  return state.phase === 'Pending' ? {} : kept(state);
+}
+
+function kept({ fed, stale, diverged }: Kept): Kept {
+  return {
+    ...(fed === undefined ? {} : { fed }),
+    ...(stale === undefined ? {} : { stale }),
+    ...(diverged === undefined ? {} : { diverged }),
+  };
+}
+
+function starvedState<S extends TableState & Kept>(state: S, stale: TableFailure): TableState {
+  const { fed: _, ...rest } = state;
+  return { ...rest, stale } as TableState;
+}
+
 function failedState(state: TableState, failure: TableFailure): TableState {
   switch (state.phase) {
     case 'Pending':
       return { phase: 'Pending', failure };
     case 'Copying':
-      return { phase: 'Failed', failure, resume: 'copy', run: state.run, snapshot: undefined };
+      return { ...state, phase: 'Failed', failure, resume: 'copy', snapshot: undefined };
     case 'CatchingUp':
-      return {
-        phase: 'Failed',
-        failure,
-        resume: 'replay',
-        run: state.run,
-        snapshot: state.snapshot,
-      };
+      return { ...state, phase: 'Failed', failure, resume: 'replay' };
     case 'Live':
       return { phase: 'Failed', failure, resume: 'replay', run: undefined, snapshot: undefined };
     case 'Failed':

@@ -124,9 +124,9 @@ export class Applier {
         await createSpool(session, owner, table.record.id);
         await writeSpool(session, entries);
       }
-      failed.push(
-        await this.#move(table.record, { type: 'failed', failure: this.#failure(error) }),
-      );
+      // A swap is about to replace what cannot be written: its copy goes on.
+      const type = table.route.spool ? 'starved' : 'failed';
+      failed.push(await this.#move(table.record, { type, failure: this.#failure(error) }));
     }
     return { failed, missing };
   }

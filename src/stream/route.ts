@@ -9,34 +9,27 @@ export interface Route {
   readonly spool: boolean;
 }
 
-const DROP: Route = { live: false, spool: false };
-const LIVE: Route = { live: true, spool: false };
-const SPOOL: Route = { live: false, spool: true };
-const BOTH: Route = { live: true, spool: true };
-
 export function routeOf(state: TableState): Route {
   switch (state.phase) {
     case 'Pending':
       // The copy that follows will hold them.
-      return DROP;
+      return { live: false, spool: false };
     case 'Copying':
-      return state.run.strategy === 'swap' ? BOTH : SPOOL;
     case 'CatchingUp':
-      return state.run?.strategy === 'swap' ? BOTH : SPOOL;
+      return { live: state.fed === true, spool: true };
     case 'Live':
-      return LIVE;
+      return { live: true, spool: false };
     case 'Failed':
-      return routeOfFailed(state);
+      return { live: state.fed === true, spool: keepsSpool(state) };
     default:
       return unreachable(state);
   }
 }
 
-function routeOfFailed(state: Extract<TableState, { phase: 'Failed' }>): Route {
-  const fed = state.run?.strategy === 'swap';
-  // A copy starts again from an empty target and a new snapshot: what comes until then is in it.
-  if (state.resume === 'copy') return fed ? LIVE : DROP;
-  // Its spool was given up: only a copy helps, and that one will hold what comes until then.
-  if (state.failure.code === 'SpoolFull') return fed ? LIVE : DROP;
-  return fed ? BOTH : SPOOL;
+/**
+ * A copy starts again from an empty target and a new snapshot: what comes until then is in it. A spool
+ * that was given up is of no use either: only a copy helps.
+ */
+function keepsSpool({ resume, failure }: Extract<TableState, { phase: 'Failed' }>): boolean {
+  return resume === 'replay' && failure.code !== 'SpoolFull';
 }

@@ -30,6 +30,10 @@ const SECOND = failure('second', '2026-02-02T00:00:00.000Z', 2);
 const SNAPSHOT = { visible: '10:20:11,12', lsn: '0/20' };
 const OLDER_SNAPSHOT = { visible: '1:2:', lsn: '0/10' };
 
+const DONE = { table: 2, mirror: 1 };
+/** The old run when its counter went back: it ends as what was done already. */
+const BACK_RUN: CopyRun = { ...OLD_RUN, generation: DONE };
+
 const STATES = {
   Pending: { phase: 'Pending' },
   'Pending after a failure': { phase: 'Pending', failure: FIRST },
@@ -37,6 +41,16 @@ const STATES = {
   'CatchingUp after a copy': { phase: 'CatchingUp', run: OLD_RUN, snapshot: OLDER_SNAPSHOT },
   'CatchingUp without one': { phase: 'CatchingUp', run: undefined, snapshot: undefined },
   Live: { phase: 'Live' },
+  'Copying, fed': { phase: 'Copying', run: OLD_RUN, fed: true },
+  'Failed while catching up, fed': {
+    phase: 'Failed',
+    failure: FIRST,
+    resume: 'replay',
+    run: OLD_RUN,
+    snapshot: OLDER_SNAPSHOT,
+    fed: true,
+    diverged: FIRST,
+  },
   'Failed while copying': {
     phase: 'Failed',
     failure: FIRST,
@@ -67,6 +81,8 @@ const EVENTS = {
   replayStarted: { type: 'replayStarted' },
   diverged: { type: 'diverged', failure: SECOND },
   failed: { type: 'failed', failure: SECOND },
+  starved: { type: 'starved', failure: SECOND },
+  cancelled: { type: 'cancelled', observed: DONE },
 } as const satisfies { [Type in TableEvent['type']]: Extract<TableEvent, { type: Type }> };
 
 const COPYING: TableState = { phase: 'Copying', run: NEW_RUN };
@@ -81,9 +97,44 @@ const NEXT: Record<keyof typeof STATES, Partial<Record<TableEvent['type'], Table
   Copying: {
     rowsCopied: { phase: 'CatchingUp', run: OLD_RUN, snapshot: SNAPSHOT },
     failed: { phase: 'Failed', failure: SECOND, resume: 'copy', run: OLD_RUN, snapshot: undefined },
+    cancelled: { phase: 'Copying', run: BACK_RUN },
+  },
+  'Copying, fed': {
+    rowsCopied: { phase: 'CatchingUp', run: OLD_RUN, snapshot: SNAPSHOT, fed: true },
+    failed: {
+      phase: 'Failed',
+      failure: SECOND,
+      resume: 'copy',
+      run: OLD_RUN,
+      snapshot: undefined,
+      fed: true,
+    },
+    starved: { phase: 'Copying', run: OLD_RUN, stale: SECOND },
+    cancelled: LIVE,
+  },
+  'Failed while catching up, fed': {
+    replayStarted: {
+      phase: 'CatchingUp',
+      run: OLD_RUN,
+      snapshot: OLDER_SNAPSHOT,
+      fed: true,
+      diverged: FIRST,
+    },
+    failed: { ...STATES['Failed while catching up, fed'], failure: STILL },
+    starved: {
+      phase: 'Failed',
+      failure: FIRST,
+      resume: 'replay',
+      run: OLD_RUN,
+      snapshot: OLDER_SNAPSHOT,
+      diverged: FIRST,
+      stale: SECOND,
+    },
+    cancelled: { phase: 'Live', diverged: FIRST },
   },
   'CatchingUp after a copy': {
     handedOver: LIVE,
+    cancelled: { phase: 'CatchingUp', run: BACK_RUN, snapshot: OLDER_SNAPSHOT },
     failed: {
       phase: 'Failed',
       failure: SECOND,
@@ -112,10 +163,14 @@ const NEXT: Record<keyof typeof STATES, Partial<Record<TableEvent['type'], Table
       snapshot: undefined,
     },
   },
-  'Failed while copying': { failed: { ...STATES['Failed while copying'], failure: STILL } },
+  'Failed while copying': {
+    failed: { ...STATES['Failed while copying'], failure: STILL },
+    cancelled: { ...STATES['Failed while copying'], run: BACK_RUN },
+  },
   'Failed while catching up': {
     replayStarted: { phase: 'CatchingUp', run: OLD_RUN, snapshot: OLDER_SNAPSHOT },
     failed: { ...STATES['Failed while catching up'], failure: STILL },
+    cancelled: { ...STATES['Failed while catching up'], run: BACK_RUN },
   },
   'Failed while Live': {
     replayStarted: { phase: 'CatchingUp', run: undefined, snapshot: undefined },
@@ -163,3 +218,28 @@ for (const { desired, observed, needed } of RESYNCS)
       needed,
     );
   });
+
+const SWAP_RUN = run('swapping', 'swap');
+const KEPT: readonly [keyof typeof STATES, TableState][] = [
+  ['Live', { phase: 'Copying', run: SWAP_RUN, fed: true }],
+  ['Copying, fed', { phase: 'Copying', run: SWAP_RUN, fed: true }],
+  [
+    'Failed while catching up, fed',
+    { phase: 'Copying', run: SWAP_RUN, fed: true, diverged: FIRST },
+  ],
+  // What came since it failed is in a spool that is about to be dropped: fed again it would have a gap.
+  ['Failed while Live', { phase: 'Copying', run: SWAP_RUN }],
+  ['Failed while copying', { phase: 'Copying', run: SWAP_RUN }],
+  ['Pending', { phase: 'Copying', run: SWAP_RUN }],
+];
+
+for (const [stateName, next] of KEPT)
+  test(`a swap of a table that is ${stateName}: ${'fed' in next ? 'fed on' : 'not fed'}`, () => {
+    const event = { type: 'copyStarted', run: SWAP_RUN } as const;
+    assert.deepEqual(nextTableState(STATES[stateName], event), next);
+  });
+
+test('a copy in place feeds nobody, whatever ran before it', () => {
+  const next = nextTableState(STATES['Copying, fed'], { type: 'copyStarted', run: NEW_RUN });
+  assert.deepEqual(next, COPYING);
+});

@@ -34,7 +34,16 @@ const CASES: readonly RouteCase[] = [
   { name: 'Pending', state: { phase: 'Pending' }, to: [] },
   { name: 'Pending after a failure', state: { phase: 'Pending', failure: FAILURE }, to: [] },
   { name: 'Copying, truncate', state: { phase: 'Copying', run: TRUNCATE }, to: ['spool'] },
-  { name: 'Copying, swap', state: { phase: 'Copying', run: SWAP }, to: ['live', 'spool'] },
+  {
+    name: 'Copying, swap of a table that was Live: it stays fresh',
+    state: { phase: 'Copying', run: SWAP, fed: true },
+    to: ['live', 'spool'],
+  },
+  {
+    name: 'Copying, swap of a table that had failed: it has a gap',
+    state: { phase: 'Copying', run: SWAP },
+    to: ['spool'],
+  },
   {
     name: 'CatchingUp, truncate',
     state: { phase: 'CatchingUp', run: TRUNCATE, snapshot: SNAPSHOT },
@@ -42,7 +51,7 @@ const CASES: readonly RouteCase[] = [
   },
   {
     name: 'CatchingUp, swap',
-    state: { phase: 'CatchingUp', run: SWAP, snapshot: SNAPSHOT },
+    state: { phase: 'CatchingUp', run: SWAP, snapshot: SNAPSHOT, fed: true },
     to: ['live', 'spool'],
   },
   {
@@ -64,7 +73,14 @@ const CASES: readonly RouteCase[] = [
   },
   {
     name: 'Failed while copying, swap: the old table stays fresh',
-    state: { phase: 'Failed', failure: FAILURE, resume: 'copy', run: SWAP, snapshot: undefined },
+    state: {
+      phase: 'Failed',
+      failure: FAILURE,
+      resume: 'copy',
+      run: SWAP,
+      snapshot: undefined,
+      fed: true,
+    },
     to: ['live'],
   },
   {
@@ -80,7 +96,14 @@ const CASES: readonly RouteCase[] = [
   },
   {
     name: 'Failed while catching up, swap',
-    state: { phase: 'Failed', failure: FAILURE, resume: 'replay', run: SWAP, snapshot: SNAPSHOT },
+    state: {
+      phase: 'Failed',
+      failure: FAILURE,
+      resume: 'replay',
+      run: SWAP,
+      snapshot: SNAPSHOT,
+      fed: true,
+    },
     to: ['live', 'spool'],
   },
   {

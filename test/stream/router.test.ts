@@ -18,7 +18,7 @@ const STATES: Partial<Record<Name, TableState>> = {
   live: { phase: 'Live' },
   other: { phase: 'Live' },
   copying: { phase: 'Copying', run: { ...RUN, strategy: 'truncate' } },
-  swapping: { phase: 'Copying', run: { ...RUN, strategy: 'swap' } },
+  swapping: { phase: 'Copying', run: { ...RUN, strategy: 'swap' }, fed: true },
 };
 
 function idOf(name: Name): number {
