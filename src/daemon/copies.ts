@@ -1,6 +1,7 @@
 /** The copies of one mirror that run beside its loop: which, how many at once, and what became of them. */
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import type { CopyProgress } from '../copy/copy-table.ts';
 import type { Clock } from '../core/clock.ts';
 import { classify } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -12,6 +13,7 @@ import { runCopy, runReplay } from '../execute/copy-run.ts';
 import type { CopyRunOptions, CopyStep } from '../execute/table-run.ts';
 import { writeTableState, type Owner } from '../postgres/ledger.ts';
 import type { Plan, Step } from '../plan/plan.ts';
+import { estimate, withCount, type RowCount } from '../status/rate.ts';
 import type { RunView } from '../status/view.ts';
 import type { Follower } from '../stream/follow.ts';
 import type { Failures } from './failures.ts';
@@ -23,6 +25,7 @@ interface Run {
   readonly stop: AbortController;
   readonly ended: Promise<void>;
   view: RunView;
+  recentRows: readonly RowCount[];
 }
 
 export interface CopiesOptions {
@@ -44,7 +47,13 @@ export class Copies {
   }
 
   views(): ReadonlyMap<string, RunView> {
-    return new Map([...this.#runs].map(([key, { view }]) => [key, view]));
+    const nowMs = this.#options.clock.monotonicMs();
+    return new Map(
+      [...this.#runs].map(([key, { view, recentRows }]) => [
+        key,
+        { ...view, ...estimate(view, recentRows, nowMs) },
+      ]),
+    );
   }
 
   /** Starts what the plan wants, as far as the limits and back-offs allow; stops what it wants otherwise. */
@@ -94,6 +103,7 @@ export class Copies {
       step,
       stop,
       view: { strategy, step: 'Waiting', startedAt, rowsCopied: 0, rowsTotal: 0, bytesCopied: 0 },
+      recentRows: [],
       ended: this.#run(mirror, step, { observed, signal: stop.signal, startedAt })
         .then(() => this.#options.failures.clear(key))
         .catch(async (error: unknown) => this.#failed(step.table, stop.signal, error))
@@ -131,8 +141,7 @@ export class Copies {
       clock,
       signal: how.signal,
       onStep: (copyStep) => this.#onStep(key, copyStep, log),
-      onProgress: ({ rows, bytes, estimatedRows }) =>
-        this.#update(key, { rowsCopied: rows, bytesCopied: bytes, rowsTotal: estimatedRows }),
+      onProgress: (progress) => this.#onProgress(key, progress),
     };
     if (step.kind === 'replay-table') await runReplay(options);
     else {
@@ -145,6 +154,13 @@ export class Copies {
   #onStep(key: string, step: CopyStep, log: Log): void {
     log.info({ step }, 'copy step');
     this.#update(key, { step });
+  }
+
+  #onProgress(key: string, { rows, bytes, estimatedRows }: CopyProgress): void {
+    this.#update(key, { rowsCopied: rows, bytesCopied: bytes, rowsTotal: estimatedRows });
+    const run = this.#runs.get(key);
+    const now = { atMs: this.#options.clock.monotonicMs(), rows };
+    if (run) run.recentRows = withCount(run.recentRows, now);
   }
 
   #update(key: string, change: Partial<RunView>): void {

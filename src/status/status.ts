@@ -17,6 +17,8 @@ export interface Status {
     readonly state: MirrorState;
     readonly currentPhase?: 'SNAPSHOT' | 'CDC';
     readonly observedSpecHash: string;
+    /** The mirror's own counter; observed is the highest that a copy of any table was made for. */
+    readonly resyncGeneration?: { readonly desired: number; readonly observed?: number };
     readonly conditions: readonly Condition[];
     readonly source?: {
       readonly slot: string;
@@ -45,6 +47,7 @@ export function computeStatus(view: MirrorView, previous: Status | undefined, no
       state,
       ...(state === 'PENDING' ? {} : { currentPhase: isFirstCopy(view) ? 'SNAPSHOT' : 'CDC' }),
       observedSpecHash: mirror.specHash,
+      resyncGeneration: mirrorGeneration(view),
       conditions: conditionsOf({ view, state, tables }, previous?.status.conditions ?? [], now),
       ...(slot ? { source: { slot: mirror.slot, ...slotStatus(slot) } } : {}),
       ...(stream ? { lag: lagStatus(stream) } : {}),
@@ -64,6 +67,14 @@ function stateOf(view: MirrorView, tables: readonly TableStatus[]): MirrorState 
       : 'SNAPSHOTTING';
   if (tables.some(({ resyncStatus }) => resyncStatus === 'in_progress')) return 'RESYNCING';
   return 'RUNNING';
+}
+
+function mirrorGeneration({ mirror, records }: MirrorView): { desired: number; observed?: number } {
+  const seen = records.flatMap(({ observed }) => (observed === undefined ? [] : [observed.mirror]));
+  return {
+    desired: mirror.resyncGeneration,
+    ...(seen.length === 0 ? {} : { observed: Math.max(...seen) }),
+  };
 }
 
 /** A table that was never copied and can be. */

@@ -53,4 +53,12 @@ export interface RunView {
   /** An estimate; grows when it proves too low. */
   readonly rowsTotal: number;
   readonly bytesCopied: number;
+  /** Over the last seconds; only while rows are copied. */
+  readonly rowsPerSecond?: number;
+  /** An estimate, as rowsTotal is. */
+  readonly secondsLeft?: number;
+  /** One line: who is in the way of this step, while somebody is. */
+  readonly waitsFor?: string;
+  /** How often this step was tried, when more than once. */
+  readonly tries?: number;
 }

@@ -144,6 +144,21 @@ const CASES: readonly StatusCase[] = [
     tables: ['Copying in_progress', 'Live completed'],
   },
   {
+    name: 'a resync whose pace is known and that is held up',
+    view: view({
+      records: RESYNC,
+      runs: copying({ rowsPerSecond: 60, secondsLeft: 7, waitsFor: 'pid 4711', tries: 2 }),
+    }),
+    state: 'RESYNCING',
+    conditions: [
+      'Ready=False ResyncInProgress',
+      STREAMING,
+      'Reconciling=True Progressing',
+      ACCEPTED,
+    ],
+    tables: ['Copying in_progress', 'Live completed'],
+  },
+  {
     name: 'a resync that waits for its turn',
     view: view({
       mirror: mirror([table('public.users', { generation: { table: 1, mirror: 0 } })], SPEC),
