@@ -1,9 +1,17 @@
 import type { ColumnShape, ConstraintShape, IndexShape, TableShape } from '../core/observed.ts';
 
+/** One way in which a destination column keeps the source's rows out. */
+export interface ColumnProblem {
+  readonly column: string;
+  /** `needs value`: only the destination has it, and it cannot do without a value. */
+  readonly kind: 'missing' | 'type' | 'collation' | 'generated' | 'not null' | 'needs value';
+  readonly message: string;
+}
+
 /** What of a destination table's columns is not as the source's rows need it. */
 export interface ColumnDrift {
-  /** One line each; with any of them rows cannot be written. */
-  readonly problems: readonly string[];
+  /** With any of them rows cannot be written. */
+  readonly problems: readonly ColumnProblem[];
   /** Columns that only the destination has, and that can do without a value. */
   readonly extraColumns: readonly string[];
 }
@@ -18,33 +26,40 @@ export function columnDrift(desired: TableShape, actual: TableShape): ColumnDrif
       ...desired.columns.flatMap((column) =>
         columnProblems(column, actualColumns.get(column.name)),
       ),
-      ...extra
-        .filter(needsValue)
-        .map((column) => `column ${column.name} is only there, NOT NULL and without a default`),
+      ...extra.filter(needsValue).map(({ name }): ColumnProblem => ({
+        column: name,
+        kind: 'needs value',
+        message: `column ${name} is only there, NOT NULL and without a default`,
+      })),
     ],
     extraColumns: extra.filter((column) => !needsValue(column)).map((column) => column.name),
   };
 }
 
-function columnProblems(desired: ColumnShape, actual: ColumnShape | undefined): string[] {
+function columnProblems(desired: ColumnShape, actual: ColumnShape | undefined): ColumnProblem[] {
   const name = `column ${desired.name}`;
-  if (actual === undefined) return [`${name} (${desired.type}) is missing`];
-  const problems: string[] = [];
+  const problems: ColumnProblem[] = [];
+  const found = (kind: ColumnProblem['kind'], message: string): void => {
+    problems.push({ column: desired.name, kind, message: `${name} ${message}` });
+  };
+  if (actual === undefined) {
+    found('missing', `(${desired.type}) is missing`);
+    return problems;
+  }
   if (desired.type !== actual.type)
-    problems.push(`${name} is ${desired.type} at the source and ${actual.type} at the destination`);
+    found('type', `is ${desired.type} at the source and ${actual.type} at the destination`);
   else if (desired.collation !== actual.collation)
-    problems.push(
-      `${name} has collation ${desired.collation ?? 'default'} at the source and ${actual.collation ?? 'default'} at the destination`,
+    found(
+      'collation',
+      `has collation ${desired.collation ?? 'default'} at the source and ${actual.collation ?? 'default'} at the destination`,
     );
   // Generated values are not sent: the destination computes them, or has none.
   if ((desired.generated === 'no') !== (actual.generated === 'no'))
-    problems.push(
-      desired.generated === 'no'
-        ? `${name} is generated at the destination only`
-        : `${name} is generated at the source only`,
+    found(
+      'generated',
+      `is generated at the ${desired.generated === 'no' ? 'destination' : 'source'} only`,
     );
-  if (actual.notNull && !desired.notNull)
-    problems.push(`${name} is NOT NULL at the destination only`);
+  if (actual.notNull && !desired.notNull) found('not null', 'is NOT NULL at the destination only');
   return problems;
 }
 
@@ -61,18 +76,20 @@ function needsValue(column: ColumnShape): boolean {
 export interface KeyDrift {
   readonly constraints: readonly ConstraintShape[];
   readonly indexes: readonly IndexShape[];
-  /** Another primary key: rows are told apart differently. */
-  readonly problems: readonly string[];
+  /** The destination's primary key where it is on other columns: rows are told apart differently. */
+  readonly otherKey: ConstraintShape | undefined;
   /** Names that are taken by something with another definition; left as they are. */
   readonly differing: readonly string[];
 }
 
 /** Compares by definition: one under another name is as good. Checks are the table's, not keys. */
 export function keyDrift(desired: TableShape, actual: TableShape): KeyDrift {
-  const taken = new Set([
-    ...actual.constraints.map((constraint) => constraint.name),
-    ...actual.indexes.filter((index) => index.valid).map((index) => index.name),
+  // A check has no index: its name is free for one.
+  const takenIndexes = new Set([
+    ...actual.constraints.filter(({ kind }) => kind !== 'check').map(({ name }) => name),
+    ...actual.indexes.filter(({ valid }) => valid).map(({ name }) => name),
   ]);
+  const taken = new Set([...takenIndexes, ...actual.constraints.map(({ name }) => name)]);
   const constraints = desired.constraints.filter(
     (constraint) => constraint.kind !== 'check' && !hasConstraint(actual, constraint),
   );
@@ -81,15 +98,15 @@ export function keyDrift(desired: TableShape, actual: TableShape): KeyDrift {
     ? actual.constraints.find((constraint) => constraint.kind === 'primary key')
     : undefined;
   return {
-    constraints: constraints.filter((constraint) => !taken.has(constraint.name)),
-    indexes: indexes.filter((index) => !taken.has(index.name)),
-    problems:
-      otherKey === undefined
-        ? []
-        : [`the primary key is (${otherKey.columns.join(', ')}) at the destination only`],
-    differing: [...constraints, ...indexes]
-      .map((part) => part.name)
-      .filter((name) => taken.has(name) && name !== otherKey?.name),
+    constraints: constraints.filter(({ name }) => !taken.has(name)),
+    indexes: indexes.filter(({ name }) => !takenIndexes.has(name)),
+    otherKey,
+    differing: [
+      ...constraints.filter(({ name }) => taken.has(name)),
+      ...indexes.filter(({ name }) => takenIndexes.has(name)),
+    ]
+      .map(({ name }) => name)
+      .filter((name) => name !== otherKey?.name),
   };
 }
 

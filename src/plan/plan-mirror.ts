@@ -6,7 +6,7 @@ import type { Mirror } from '../core/mirror.ts';
 import type { Observed, ObservedPublication } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
-import { generationNotices, planCopy } from './copies.ts';
+import { generationNotices, planCopy, planShadows } from './copies.ts';
 import { planForeignKeys, planKeys } from './dependents.ts';
 import { columnDrift, keyDrift } from './drift.ts';
 import type { Notice, Plan, Refusal, Step } from './plan.ts';
@@ -109,9 +109,14 @@ function judge(tableCase: TableCase, mirror: Mirror, observed: Observed): Verdic
 function driftRefusals({ table, observed, desired }: TableCase): Refusal[] {
   const actual = observed.destinationShape;
   if (desired === undefined || actual === undefined) return [];
-  return [...columnDrift(desired, actual).problems, ...keyDrift(desired, actual).problems].map(
-    (problem) =>
-      refuse(table, 'SchemaMismatch', `${formatTableName(table.destination)}: ${problem}`),
+  const { otherKey } = keyDrift(desired, actual);
+  return [
+    ...columnDrift(desired, actual).problems.map(({ message }) => message),
+    ...(otherKey === undefined
+      ? []
+      : [`the primary key is (${otherKey.columns.join(', ')}) at the destination only`]),
+  ].map((problem) =>
+    refuse(table, 'SchemaMismatch', `${formatTableName(table.destination)}: ${problem}`),
   );
 }
 
@@ -165,6 +170,7 @@ function orderSteps(
       .filter((tableCase) => tableCase.record === undefined)
       .map(({ table }): Step => ({ kind: 'register-table', table })),
     ...accepted.flatMap((verdict) => verdict.copy),
+    ...planShadows(cases),
     ...planKeys(cases),
     ...planForeignKeys(mirror, observed, cases),
     ...observed.ledger.tables

@@ -52,14 +52,17 @@ export function columnSql(column: ColumnShape, sequence: SequenceShape | undefin
 function valueSql(column: ColumnShape, sequence: SequenceShape | undefined): string[] {
   if (column.generated !== 'no')
     return [`generated always as (${column.defaultExpression ?? 'null'}) ${column.generated}`];
-  if (column.identity !== 'no') {
-    const options =
-      sequence === undefined
-        ? ''
-        : ` (sequence name ${quoteTable(sequence.name)} ${sequence.options})`;
-    return [`generated ${column.identity} as identity${options}`];
-  }
+  if (column.identity !== 'no') return [identitySql(column, sequence)];
   return column.defaultExpression === undefined ? [] : [`default ${column.defaultExpression}`];
+}
+
+/** What makes a column an identity; without its sequence one is made with a name that is free. */
+export function identitySql(column: ColumnShape, sequence: SequenceShape | undefined): string {
+  const options =
+    sequence === undefined
+      ? ''
+      : ` (sequence name ${quoteTable(sequence.name)} ${sequence.options})`;
+  return `generated ${column.identity} as identity${options}`;
 }
 
 function checkSql(constraint: ConstraintShape): string {
