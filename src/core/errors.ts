@@ -147,6 +147,10 @@ export const ERROR_RULES = {
     retry: 'backoff',
     hint: 'Empty the table, or set its resyncGeneration to 1 or more to let the copy replace its rows.',
   },
+  SwapObstructed: {
+    retry: 'backoff',
+    hint: 'Drop or change the object that the message names for the time of the resync, or set resyncStrategy: truncate for this table.',
+  },
   ConstraintViolated: {
     retry: 'backoff',
     hint: 'The destination has rows or constraints that the source does not have; remove them or bump resyncGeneration.',

@@ -111,7 +111,7 @@ export interface ObservedTable {
   readonly destinationHasRows: boolean | undefined;
   /** Types the source table needs and the destination lacks or has differently, dependencies first. */
   readonly types: readonly ObservedType[];
-  /** What hangs on the destination table and cannot be carried over by a swap. Looked for only where swap is the strategy. */
+  /** What is in the way of a swap, or of mending a column's type. Looked for only where one of them may come. */
   readonly swapObstacles: readonly SwapObstacle[];
 }
 
@@ -120,6 +120,8 @@ export interface SwapObstacle {
   readonly object: string;
   /** Why a swap cannot carry it, as the end of a sentence: `reads the table, and would read the old one`. */
   readonly reason: string;
+  /** Set: it is in the way only when the type of one of these changes, and then whatever the strategy is. */
+  readonly columns?: readonly string[];
 }
 
 export type RelationKind =
