@@ -41,6 +41,17 @@ export class YamlFile {
     };
   }
 
+  /** What is written for a field; undefined when it is not there. Ranges are offsets behind a byte order mark. */
+  nodeAt(path: FieldPath): Node | null | undefined {
+    let node: Node | null = this.#document.contents;
+    for (const part of path) {
+      const found = step(node, part);
+      if (found === undefined) return undefined;
+      [, node] = found;
+    }
+    return node;
+  }
+
   /** The place of a field, or of the nearest field around it that was written. */
   place(path: FieldPath, atKey = false): Place {
     let node: Node | null = this.#document.contents;
