@@ -2,6 +2,7 @@
  * Copies one table's rows: readers share one source snapshot, each range goes through its own pair of
  * COPYs and is committed by itself, after both sides counted the same rows.
  */
+import { checkpoint } from '../core/checkpoint.ts';
 import { MirrorError } from '../core/errors.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { pipeCopy } from '../postgres/copy-streams.ts';
@@ -104,6 +105,7 @@ async function copyRanges(
       );
     await job.fence(writer);
     await writer.query('commit');
+    checkpoint('range-copied', job.source);
     flight.finish(received);
   }
 }

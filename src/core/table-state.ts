@@ -169,9 +169,12 @@ function kept({ fed, stale, diverged }: Kept): Kept {
   };
 }
 
-function starvedState<S extends TableState & Kept>(state: S, stale: TableFailure): TableState {
-  const { fed: _, ...rest } = state;
-  return { ...rest, stale } as TableState;
+function starvedState(
+  state: Extract<TableState, { readonly run: unknown }>,
+  stale: TableFailure,
+): TableState {
+  const { fed: _fed, ...rest } = state;
+  return { ...rest, stale };
 }
 
 function failedState(state: TableState, failure: TableFailure): TableState {
@@ -187,6 +190,16 @@ function failedState(state: TableState, failure: TableFailure): TableState {
     case 'Failed':
       return { ...state, failure: { ...failure, since: state.failure.since } };
   }
+}
+
+/** True while readers' old table gets every change beside the swap that will replace it. */
+export function isFed(record: TableRecord | undefined): boolean {
+  return record !== undefined && 'fed' in record.state && record.state.fed;
+}
+
+/** True when the run under way fills a shadow. */
+export function isSwapping({ state }: TableRecord): boolean {
+  return 'run' in state && state.run?.strategy === 'swap';
 }
 
 /** True when the file asks for a copy that was not made: either counter is ahead of what was observed. */

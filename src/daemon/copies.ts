@@ -5,7 +5,7 @@ import type { CopyProgress } from '../copy/copy-table.ts';
 import type { Clock } from '../core/clock.ts';
 import { classify } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { Generation, Mirror, MirrorTable } from '../core/mirror.ts';
+import type { Mirror, MirrorTable, ResyncStrategy } from '../core/mirror.ts';
 import type { Observed } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import { nextTableState, type TableFailure } from '../core/table-state.ts';
@@ -64,7 +64,7 @@ export class Copies {
     for (const [key, run] of this.#runs) {
       const now = wanted.find(({ table }) => formatTableName(table.source) === key);
       const isListed = mirror.tables.some(({ source }) => formatTableName(source) === key);
-      if (!isListed || (now !== undefined && !isSameRun(run.step, now))) run.stop.abort();
+      if (!isListed || (now !== undefined && !this.#isSameRun(run.step, now))) run.stop.abort();
     }
     for (const step of wanted) {
       const key = formatTableName(step.table.source);
@@ -84,6 +84,26 @@ export class Copies {
     await Promise.all([...this.#runs.values()].map(async ({ ended }) => ended));
   }
 
+  /** Cuts one table's off, if there is one; returns when it is gone. */
+  async stopOne(key: string): Promise<void> {
+    const run = this.#runs.get(key);
+    run?.stop.abort();
+    await run?.ended;
+  }
+
+  isRunning(key: string): boolean {
+    return this.#runs.has(key);
+  }
+
+  /** A run for another generation than the file's newest has to start again. */
+  #isSameRun(running: CopyStepOfPlan, wanted: CopyStepOfPlan): boolean {
+    if (running.kind !== 'copy-table' || wanted.kind !== 'copy-table') return true;
+    // What it is for may have been taken back since it started.
+    const state = this.#options.follower.recordOf(running.table.source)?.state;
+    const run = state && 'run' in state ? state.run : undefined;
+    return isDeepStrictEqual(run?.generation ?? running.generation, wanted.generation);
+  }
+
   /** A run that ended between the look and now has made the plan's step a thing of the past. */
   #isAsObserved({ table }: CopyStepOfPlan, observed: Observed): boolean {
     const seen = observed.ledger.tables.find(({ source }) => sameTable(source, table.source));
@@ -98,7 +118,7 @@ export class Copies {
     const key = formatTableName(step.table.source);
     const stop = new AbortController();
     const startedAt = this.#options.clock.now().toISOString();
-    const strategy = step.kind === 'copy-table' ? step.strategy : 'truncate';
+    const strategy = this.#strategyOf(step);
     const run: Run = {
       step,
       stop,
@@ -113,6 +133,12 @@ export class Copies {
         }),
     };
     this.#runs.set(key, run);
+  }
+
+  #strategyOf(step: CopyStepOfPlan): ResyncStrategy {
+    if (step.kind === 'copy-table') return step.strategy;
+    const state = this.#options.follower.recordOf(step.table.source)?.state;
+    return (state && 'run' in state && state.run?.strategy) || 'truncate';
   }
 
   async #run(
@@ -142,6 +168,7 @@ export class Copies {
       signal: how.signal,
       onStep: (copyStep) => this.#onStep(key, copyStep, log),
       onProgress: (progress) => this.#onProgress(key, progress),
+      onWaiting: (waiting) => this.#update(key, waiting),
     };
     if (step.kind === 'replay-table') await runReplay(options);
     else {
@@ -153,7 +180,10 @@ export class Copies {
 
   #onStep(key: string, step: CopyStep, log: Log): void {
     log.info({ step }, 'copy step');
-    this.#update(key, { step });
+    const run = this.#runs.get(key);
+    if (run === undefined) return;
+    const { waitsFor: _waitsFor, tries: _tries, ...view } = run.view;
+    run.view = { ...view, step };
   }
 
   #onProgress(key: string, { rows, bytes, estimatedRows }: CopyProgress): void {
@@ -194,16 +224,6 @@ export class Copies {
       return { result: undefined, changed: [{ ...record, state }] };
     });
   }
-}
-
-/** A run for another generation than the file's newest has to start again. */
-function isSameRun(running: CopyStepOfPlan, wanted: CopyStepOfPlan): boolean {
-  if (running.kind !== 'copy-table' || wanted.kind !== 'copy-table') return true;
-  return sameGeneration(running.generation, wanted.generation);
-}
-
-function sameGeneration(a: Generation, b: Generation): boolean {
-  return a.table === b.table && a.mirror === b.mirror;
 }
 
 function majorOf(version: number): number {

@@ -1,10 +1,13 @@
 /** One pass of one mirror: observe, plan, execute, stream, copy. A list of calls; each lives elsewhere. */
 import type { Log } from '../core/log.ts';
-import type { Mirror } from '../core/mirror.ts';
+import type { Mirror, MirrorTable } from '../core/mirror.ts';
+import { formatTableName } from '../core/table-name.ts';
+import { isFed } from '../core/table-state.ts';
 import type { ExecuteContext } from '../execute/context.ts';
 import { addTable, migrate, register } from '../execute/ledger-steps.ts';
 import { executeProvision, type ProvisionStep } from '../execute/provision.ts';
-import { adoptTable, retireTable } from '../execute/stream-steps.ts';
+import type { Outcome } from '../execute/outcome.ts';
+import { adoptTable, cancelCopy, removeShadow, retireTable } from '../execute/stream-steps.ts';
 import { observeMirror, observeTables, type MirrorLook } from '../observe/observe.ts';
 import type { Step } from '../plan/plan.ts';
 import { mayStream, planMirror } from '../plan/plan-mirror.ts';
@@ -19,6 +22,7 @@ import {
   type Pass,
   type PassResult,
 } from './pass.ts';
+import type { Follower } from '../stream/follow.ts';
 import type { Scope } from './scope.ts';
 
 export interface ReconcileOptions {
@@ -111,14 +115,45 @@ async function stream(pass: Pass, owner: Owner): Promise<void> {
   await follower.update(mirror);
   await routeNewTables(pass, follower);
   for (const step of soundSteps(pass)) {
-    if (step.kind === 'adopt-table')
-      await attempt(pass, step, async () => adoptTable(follower, owner, step));
-    if (step.kind === 'retire-table')
-      await attempt(pass, step, async () => retireTable(follower, owner, step));
+    const work = streamStep(pass, follower, owner, step);
+    if (work !== undefined) await attempt(pass, step, work);
   }
   // What ended meanwhile ends the pass: each copy would fail for it.
   follower.throwIfEnded();
   scope.copies?.follow(mirror, { ...plan, steps: soundSteps(pass) }, observed);
+}
+
+function key({ table }: { readonly table: MirrorTable }): string {
+  return formatTableName(table.source);
+}
+
+/** What a step that takes effect in the stream does; undefined for another kind of step. */
+function streamStep(
+  { scope }: Pass,
+  follower: Follower,
+  owner: Owner,
+  step: Step,
+): (() => Promise<Outcome>) | undefined {
+  switch (step.kind) {
+    case 'adopt-table':
+      return async () => adoptTable(follower, owner, step);
+    case 'cancel-copy':
+      return async () => {
+        if (isFed(follower.recordOf(step.table.source))) await scope.copies?.stopOne(key(step));
+        return cancelCopy(follower, owner, step);
+      };
+    case 'drop-shadow':
+      // A run drops its own when it ends.
+      if (scope.copies?.isRunning(key(step)) === true) return undefined;
+      return async () => removeShadow(scope.destination, step);
+    case 'retire-table':
+      return async () => {
+        await scope.copies?.stopOne(formatTableName(step.record.source));
+        return retireTable(follower, owner, step);
+      };
+    default:
+      return undefined;
+  }
 }
 
 async function routeNewTables(

@@ -6,6 +6,7 @@
 import { copyFormat, copiedColumns } from '../copy/columns.ts';
 import { copyTable } from '../copy/copy-table.ts';
 import { SourceSnapshot } from '../copy/snapshot.ts';
+import { checkpoint } from '../core/checkpoint.ts';
 import { MirrorError } from '../core/errors.ts';
 import {
   nextTableState,
@@ -15,12 +16,10 @@ import {
 } from '../core/table-state.ts';
 import { createSpool, fenceTable, writeSourceOid, writeTableState } from '../postgres/ledger.ts';
 import { openSession } from '../postgres/session.ts';
-import { quoteTable } from '../sql/quote.ts';
 import { parseVisibility } from '../stream/visibility.ts';
 import { catchUp } from './catch-up.ts';
-import { buildIndexes, buildKeys } from './constraints.ts';
-import { emptyTable } from './empty-table.ts';
-import { moveTo, openReplica, recordOf, type CopyRunOptions } from './table-run.ts';
+import { emptyTarget, finishTarget } from './copy-target.ts';
+import { moveTo, openReplica, recordOf, targetOf, type CopyRunOptions } from './table-run.ts';
 
 /** How long a snapshot is retried that does not see what was applied already. */
 const SNAPSHOT_RETRY_MS = 100;
@@ -30,30 +29,12 @@ const SNAPSHOT_TRIES = 600;
 export async function runCopy(options: CopyRunOptions, run: CopyRun): Promise<TableRecord> {
   options.onStep('Preparing');
   const { record, mark } = await startSpooling(options, run);
+  checkpoint('spooling', record.source);
   const snapshot = await makeCopy(options, record, mark);
   options.signal.throwIfAborted();
-  const copied = await moveTo(options, record, { type: 'rowsCopied', snapshot });
+  const copied = await moveTo(options, { type: 'rowsCopied', snapshot });
+  checkpoint('catching-up', record.source);
   return catchUp(options, copied);
-}
-
-/** Empty target, rows, keys and indexes. Returns what the copy's snapshot sees. */
-async function makeCopy(
-  options: CopyRunOptions,
-  record: TableRecord,
-  mark: number,
-): Promise<CopySnapshot> {
-  const { mirror, table, source, log } = options;
-  await using writer = await openReplica(options, 'writer');
-  await emptyTable(writer, options.owner, record);
-  options.onStep('Copying');
-  const snapshot = await copyRows(options, record, mark);
-  options.onStep('Indexing');
-  await buildKeys({ mirror, destination: writer, log }, table, source);
-  if (mirror.replicateIndexes)
-    await buildIndexes({ mirror, destination: writer, log }, table, source);
-  // Fresh statistics, or the replay's first plans would scan the table for each change.
-  await writer.query(`analyze ${quoteTable(table.destination)}`);
-  return snapshot;
 }
 
 /** The end of the road alone: for a table that failed while Live, or whose rows were there already. */
@@ -61,9 +42,7 @@ export async function runReplay(options: CopyRunOptions): Promise<TableRecord> {
   const record = recordOf(options);
   return catchUp(
     options,
-    record.state.phase === 'Failed'
-      ? await moveTo(options, record, { type: 'replayStarted' })
-      : record,
+    record.state.phase === 'Failed' ? await moveTo(options, { type: 'replayStarted' }) : record,
   );
 }
 
@@ -84,6 +63,24 @@ async function startSpooling(
   });
 }
 
+/** Empty target, rows, keys and indexes. Returns what the copy's snapshot sees. */
+async function makeCopy(
+  options: CopyRunOptions,
+  record: TableRecord,
+  mark: number,
+): Promise<CopySnapshot> {
+  await using writer = await openReplica(options, 'writer');
+  const mend = await emptyTarget(options, writer, record);
+  checkpoint('emptied', record.source);
+  options.onStep('Copying');
+  const snapshot = await copyRows(options, record, mark);
+  checkpoint('rows-copied', record.source);
+  options.onStep('Indexing');
+  await finishTarget(options, writer, { record, mend });
+  checkpoint('keys-built', record.source);
+  return snapshot;
+}
+
 /** Returns what the copy's snapshot sees. */
 async function copyRows(
   options: CopyRunOptions,
@@ -92,6 +89,7 @@ async function copyRows(
 ): Promise<CopySnapshot> {
   const { mirror, table, source } = options;
   await using snapshot = await takeSnapshot(options, mark);
+  checkpoint('snapshot-taken', record.source);
   await using catalog = await openSession(mirror.source, {
     mirror: mirror.name,
     role: 'observer',
@@ -101,7 +99,7 @@ async function copyRows(
   const rows = await copyTable({
     snapshot,
     source: table.source,
-    target: table.destination,
+    target: targetOf(record),
     columns: columns.map(({ name }) => name),
     partitioned: source.kind === 'partitioned',
     format: copyFormat(columns, options.sameMajor),

@@ -1,3 +1,4 @@
+import { checkpoint } from '../core/checkpoint.ts';
 import type { TableShape } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { observeDestinationShape } from '../observe/shapes.ts';
@@ -40,7 +41,7 @@ export async function addForeignKey(
  */
 export async function restoreForeignKey(
   { destination }: ExecuteContext,
-  { kind, saved }: StepOf<'restore-foreign-key'>,
+  { kind, table, saved }: StepOf<'restore-foreign-key'>,
 ): Promise<Outcome> {
   const { owner, name, definition, id } = saved;
   const actual = await observeDestinationShape(destination, owner);
@@ -49,6 +50,7 @@ export async function restoreForeignKey(
   const validate = actual?.kind === 'partitioned';
   if (changed)
     await destination.query(restoreForeignKeySql(owner, { name, definition }, { validate }));
+  checkpoint('foreign-key-restored', table?.source ?? saved.table);
   if (actual !== undefined && !validate && !isNotValid(definition))
     await validateKey(destination, owner, name);
   await forgetForeignKey(destination, id);

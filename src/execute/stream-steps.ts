@@ -1,9 +1,12 @@
 /** Steps that take effect at a commit boundary of the stream. */
 import { formatTableName } from '../core/table-name.ts';
+import { nextTableState } from '../core/table-state.ts';
 import type { Step } from '../plan/plan.ts';
 import { deleteTable, dropSpool, writeTableState, type Owner } from '../postgres/ledger.ts';
+import type { Session } from '../postgres/session.ts';
 import type { Follower } from '../stream/follow.ts';
 import type { Outcome } from './outcome.ts';
+import { dropShadow } from './shadow.ts';
 
 /** snapshot.initial is false: Live from this boundary on, whatever rows the destination has. */
 export async function adoptTable(
@@ -26,6 +29,48 @@ export async function adoptTable(
   };
 }
 
+/**
+ * The counter went back while its resync ran. A table that was fed is Live as if nothing had been; one
+ * that is being filled in place has lost its rows already: its copy ends, as the generation that was done.
+ */
+export async function cancelCopy(
+  follower: Follower,
+  owner: Owner,
+  { kind, table }: Extract<Step, { kind: 'cancel-copy' }>,
+): Promise<Outcome> {
+  const changed = await follower.atBoundary(async (session) => {
+    const record = follower.recordOf(table.source);
+    // It may have ended meanwhile.
+    if (!record?.observed || !('run' in record.state) || !record.state.run)
+      return { result: false };
+    const event = { type: 'cancelled', observed: record.observed } as const;
+    const state = nextTableState(record.state, event);
+    if (state.phase === 'Live') await dropSpool(session, record.id);
+    await writeTableState(session, owner, record.id, { state });
+    return { result: true, changed: [{ ...record, state }] };
+  });
+  return {
+    step: kind,
+    table: table.destination,
+    changed,
+    message: formatTableName(table.source),
+  };
+}
+
+/** What a swap left that was cancelled, given up, or cut off right after it. */
+export async function removeShadow(
+  destination: Session,
+  { kind, table, record }: Extract<Step, { kind: 'drop-shadow' }>,
+): Promise<Outcome> {
+  await dropShadow(destination, record);
+  return {
+    step: kind,
+    table: table.destination,
+    changed: true,
+    message: `shadow of ${formatTableName(record.destination)}`,
+  };
+}
+
 /** Out of the mirror: its changes are dropped, its spool goes, its rows stay. */
 export async function retireTable(
   follower: Follower,
@@ -34,6 +79,7 @@ export async function retireTable(
 ): Promise<Outcome> {
   await follower.atBoundary(async (session) => {
     await dropSpool(session, record.id);
+    await dropShadow(session, record);
     await deleteTable(session, owner, record.id);
     return { result: undefined, removed: record.source };
   });

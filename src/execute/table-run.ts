@@ -4,11 +4,17 @@ import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { TableShape } from '../core/observed.ts';
-import { formatTableName } from '../core/table-name.ts';
-import { nextTableState, type TableEvent, type TableRecord } from '../core/table-state.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
+import {
+  isSwapping,
+  nextTableState,
+  type TableEvent,
+  type TableRecord,
+} from '../core/table-state.ts';
 import { writeTableState, type Owner } from '../postgres/ledger.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
-import { openSession, type Session } from '../postgres/session.ts';
+import { openSession, type Session, type SessionRole } from '../postgres/session.ts';
+import { shadowOf } from '../sql/shadow.ts';
 import type { Follower } from '../stream/follow.ts';
 
 /** Where a run is, for the status file and for the log. */
@@ -18,7 +24,15 @@ export type CopyStep =
   | 'Copying'
   | 'Indexing'
   | 'CatchingUp'
-  | 'HandingOver';
+  | 'HandingOver'
+  | 'Verifying';
+
+/** What a run that cannot go on for now waits for. */
+export interface Waiting {
+  /** One line for people: the sessions that hold a lock. */
+  readonly waitsFor: string;
+  readonly tries: number;
+}
 
 export interface CopyRunOptions {
   readonly mirror: Mirror;
@@ -33,15 +47,13 @@ export interface CopyRunOptions {
   readonly signal: AbortSignal;
   readonly onStep: (step: CopyStep) => void;
   readonly onProgress: (progress: CopyProgress) => void;
+  readonly onWaiting: (waiting: Waiting) => void;
 }
 
-/** Moves the table on at the next commit boundary. Throws when its state does not take the event. */
-export async function moveTo(
-  options: CopyRunOptions,
-  record: TableRecord,
-  event: TableEvent,
-): Promise<TableRecord> {
+/** Moves the table on from where it is at the next commit boundary. Throws when its state does not take the event. */
+export async function moveTo(options: CopyRunOptions, event: TableEvent): Promise<TableRecord> {
   return options.follower.atBoundary(async (session) => {
+    const record = recordOf(options);
     const state = nextTableState(record.state, event);
     await writeTableState(session, options.owner, record.id, { state });
     const changed = { ...record, state };
@@ -49,19 +61,28 @@ export async function moveTo(
   });
 }
 
-/** A destination session that writes as replica, and is cut when the run is told to stop. */
-export async function openReplica(
+/** A destination session of the run's own, cut when the run is told to stop: an index takes as long as it takes. */
+export async function openDestination(
   options: CopyRunOptions,
-  role: 'writer' | 'copier' | 'replayer',
+  role: SessionRole,
 ): Promise<Session> {
   const session = await openSession(options.mirror.destination, {
     mirror: options.mirror.name,
     role,
+    signal: options.signal,
   });
+  options.signal.addEventListener('abort', () => session.destroy(), { once: true });
+  return session;
+}
+
+/** One that writes as replica. */
+export async function openReplica(
+  options: CopyRunOptions,
+  role: 'writer' | 'copier' | 'replayer',
+): Promise<Session> {
+  const session = await openDestination(options, role);
   try {
     await writeAsReplica(session);
-    // Building an index takes as long as it takes: told to stop, the connection is cut.
-    options.signal.addEventListener('abort', () => session.destroy(), { once: true });
     return session;
   } catch (error) {
     await session.close();
@@ -74,4 +95,9 @@ export function recordOf(options: CopyRunOptions): TableRecord {
   const record = options.follower.recordOf(options.table.source);
   if (!record) throw new Error(`the stream does not know ${formatTableName(options.table.source)}`);
   return record;
+}
+
+/** The table that the run fills and the spool is replayed into. */
+export function targetOf(record: TableRecord): TableName {
+  return isSwapping(record) ? shadowOf(record) : record.destination;
 }

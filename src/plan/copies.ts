@@ -1,6 +1,6 @@
-import type { Mirror, ResyncStrategy } from '../core/mirror.ts';
+import type { Generation, Mirror, MirrorTable, ResyncStrategy } from '../core/mirror.ts';
 import { formatTableName } from '../core/table-name.ts';
-import { needsResync, type TableRecord, type TableState } from '../core/table-state.ts';
+import { isSwapping, needsResync, type TableRecord, type TableState } from '../core/table-state.ts';
 import { unreachable } from '../core/unreachable.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
@@ -13,6 +13,7 @@ type Decision =
   | { readonly do: 'nothing' }
   | { readonly do: 'adopt' }
   | { readonly do: 'replay' }
+  | { readonly do: 'cancel' }
   | { readonly do: 'copy'; readonly reason: CopyReason; readonly strategy: ResyncStrategy }
   | { readonly do: 'refuse'; readonly refusal: Refusal };
 
@@ -35,8 +36,9 @@ export function planCopy(
       };
     case 'replay':
       return { steps: [{ kind: 'replay-table', table }], refusals: [] };
+    case 'cancel':
+      return { steps: [{ kind: 'cancel-copy', table }], refusals: [] };
     case 'copy': {
-      if (decision.strategy === 'swap') return { steps: [], refusals: [swapRefusal(tableCase)] };
       const { reason, strategy } = decision;
       return {
         steps: [
@@ -45,7 +47,7 @@ export function planCopy(
             table,
             reason,
             strategy,
-            generation: table.generation,
+            generation: reached(tableCase),
             estimatedRows: observed.sourceShape?.estimatedRows ?? -1,
             estimatedBytes: observed.sourceShape?.totalBytes ?? 0,
           },
@@ -91,13 +93,14 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
   // Published again on the quiet it would go on as if nothing had been missed; a bump is kept until it is done.
   if (state.phase !== 'Pending' && !published && !bumped)
     return { do: 'refuse', refusal: unpublishedRefusal(tableCase, mirror) };
+  if (isTakenBack(record, table)) return { do: 'cancel' };
   switch (state.phase) {
     case 'Pending':
       return record.observed === undefined ? decideFirst(tableCase, mirror) : copy('resync');
     case 'Copying':
       return copy('retry');
     case 'CatchingUp':
-      if (isGone) return copy('retry');
+      if (isGone || lacksShadow(tableCase)) return copy('retry');
       return bumped ? copy('resync') : { do: 'replay' };
     case 'Live':
       if (isGone) return copy('retry');
@@ -107,6 +110,7 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
       // A table that was gone is empty now, whoever made it again: its spool alone does not fill it.
       if (state.resume === 'copy' || isGone || state.failure.code === 'TableMissing')
         return copy('retry');
+      if (lacksShadow(tableCase)) return copy('retry');
       // Its spool has a hole: only a copy helps, and that is for a human to ask for.
       return state.failure.code === 'SpoolFull'
         ? { do: 'refuse', refusal: refuse(table, 'SpoolFull', state.failure.message) }
@@ -138,6 +142,35 @@ function aimOf(record: TableRecord, state: TableState): { table: number; mirror:
   return run?.generation ?? record.observed ?? { table: 0, mirror: 0 };
 }
 
+/** What is observed when a copy made now ends. A counter that went back does not take back what was done. */
+function reached({ table, record }: TableCase): Generation {
+  const done = record?.observed ?? { table: 0, mirror: 0 };
+  return {
+    table: Math.max(table.generation.table, done.table),
+    mirror: Math.max(table.generation.mirror, done.mirror),
+  };
+}
+
+/** The resync that runs is for a counter that the file has taken back to what was done. */
+function isTakenBack({ state, observed }: TableRecord, { generation }: MirrorTable): boolean {
+  if (observed === undefined || !('run' in state) || state.run === undefined) return false;
+  return needsResync(state.run.generation, observed) && !needsResync(generation, observed);
+}
+
+/** The rows are in a shadow that is not there: only a copy brings them back. */
+function lacksShadow({ record, hasShadow }: TableCase): boolean {
+  return record !== undefined && isSwapping(record) && !hasShadow;
+}
+
+/** What a swap left that was cancelled, given up, or cut off right after it. */
+export function planShadows(cases: readonly TableCase[]): Step[] {
+  return cases.flatMap(({ table, record, hasShadow }): Step[] =>
+    record !== undefined && hasShadow && !isSwapping(record)
+      ? [{ kind: 'drop-shadow', table, record }]
+      : [],
+  );
+}
+
 /** A first copy and one into a table that is gone have nothing to keep in use meanwhile. */
 function strategyOf({ table, observed }: TableCase, record: TableRecord): ResyncStrategy {
   return record.observed === undefined || observed.destinationShape === undefined
@@ -152,14 +185,5 @@ function unpublishedRefusal({ table }: TableCase, mirror: Mirror): Refusal {
     'SlotLost',
     `${source} was taken out of publication ${mirror.publication.name}: what was written to it since did not come`,
     'Bump its resyncGeneration: it is published and copied again.',
-  );
-}
-
-function swapRefusal({ table }: TableCase): Refusal {
-  return refuse(
-    table,
-    'NotSupported',
-    `resyncStrategy swap of ${formatTableName(table.source)} is not there yet`,
-    'Set resyncStrategy: truncate for this table.',
   );
 }

@@ -95,50 +95,16 @@ function judge(tableCase: TableCase, mirror: Mirror, observed: Observed): Verdic
   const unfit = [
     ...preflightTable(tableCase, mirror, observed),
     ...preflightPublished(tableCase, mirror, observed.publication),
-    ...driftRefusals(tableCase),
   ];
+  const drift = judgeDrift(tableCase, copy.steps, observed);
+  // What a copy would be refused for is beside the point while there can be none, and what a copy mends too.
+  const [refusals = []] = [unfit, copy.refusals, drift.refusals].filter((some) => some.length > 0);
   return {
     tableCase,
     copy: copy.steps,
-    // What a copy would be refused for is beside the point while there can be none.
-    refusals: unfit.length > 0 ? unfit : copy.refusals,
-    notices: [...generationNotices(tableCase), ...driftNotices(tableCase)],
+    refusals,
+    notices: [...generationNotices(tableCase), ...drift.notices],
   };
-}
-
-function driftRefusals({ table, observed, desired }: TableCase): Refusal[] {
-  const actual = observed.destinationShape;
-  if (desired === undefined || actual === undefined) return [];
-  const { otherKey } = keyDrift(desired, actual);
-  return [
-    ...columnDrift(desired, actual).problems.map(({ message }) => message),
-    ...(otherKey === undefined
-      ? []
-      : [`the primary key is (${otherKey.columns.join(', ')}) at the destination only`]),
-  ].map((problem) =>
-    refuse(table, 'SchemaMismatch', `${formatTableName(table.destination)}: ${problem}`),
-  );
-}
-
-function driftNotices({ table, observed, desired }: TableCase): Notice[] {
-  const actual = observed.destinationShape;
-  if (desired === undefined || actual === undefined) return [];
-  const name = formatTableName(table.destination);
-  const extra = columnDrift(desired, actual).extraColumns.filter(
-    (column) => !table.excludeColumns.includes(column),
-  );
-  return [
-    ...extra.map((column): Notice => ({
-      table,
-      reason: 'ExtraColumn',
-      message: `column ${column} of ${name} is at the destination only; it is left as it is`,
-    })),
-    ...keyDrift(desired, actual).differing.map((part): Notice => ({
-      table,
-      reason: 'IndexDiffers',
-      message: `${part} of ${name} is defined otherwise than at the source; it is left as it is`,
-    })),
-  ];
 }
 
 function orderSteps(

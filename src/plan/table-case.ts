@@ -15,6 +15,8 @@ export interface TableCase {
   readonly desired: TableShape | undefined;
   /** False when it is not in our publication though that is there: its changes do not come. */
   readonly published: boolean;
+  /** There is a shadow for it at the destination, or an old table that a swap has put aside. */
+  readonly hasShadow: boolean;
   /** The ledger knows its source or its destination in another pair: that one is retired first. */
   readonly moved: boolean;
 }
@@ -41,6 +43,7 @@ export function tableCases(mirror: Mirror, observed: Observed, forget: boolean):
       record: record && forget ? { ...record, state: { phase: 'Pending' } } : record,
       desired:
         look.sourceShape === undefined ? undefined : desiredShape(mirror, table, look.sourceShape),
+      hasShadow: record !== undefined && observed.shadows.includes(record.id),
       published: isMember(mirror, observed, source),
       moved: related.length > (record === undefined ? 0 : 1),
     };

@@ -40,7 +40,7 @@ test('a plan reads as text: steps, refusals with their hints, notices, and the c
     ~ publication: drop public.old
     ~ publication: add public.New
     + ledger: public.New to copy.New
-  -/+ rows of public.users: resync by truncate to generation 4, about 1,000 rows, 128 kB with indexes
+  -/+ rows of public.users: resync by truncate to generation 4 (mirror 1), about 1,000 rows, 128 kB with indexes
     + rows of public.New to copy.New: first copy, never analysed, 5.0 GB with indexes
     x TableMissing: table public.gone does not exist on the source
       Create the table on the source or remove it from the mirror file.

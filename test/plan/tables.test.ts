@@ -25,6 +25,13 @@ function inState(state: TableState, more: Partial<TableRecord> = {}): World {
 }
 
 const FIRST = { observed: undefined };
+const SNAPSHOT = { visible: '1:1:', lsn: '0/1' };
+const SWAP_RUN = run({ strategy: 'swap', generation: { table: 1, mirror: 0 } });
+
+/** With a shadow. */
+function swapping(state: TableState): World {
+  return { ...inState(state), shadows: ['1'] };
+}
 const CATCHING_UP: TableState = {
   phase: 'CatchingUp',
   run: run(),
@@ -155,9 +162,62 @@ runCases([
     plan: { notices: ['GenerationReverted'] },
   },
   {
-    name: 'Live, bumped, by swap: not there yet, and said so',
+    name: 'Live, bumped, by swap',
     mirror: SWAP,
-    plan: { refusals: ['NotSupported public.users'] },
+    plan: { steps: ['copy-table public.users resync swap 1/0'] },
+  },
+  {
+    name: 'a swap that was interrupted while it copied starts again',
+    mirror: SWAP,
+    world: swapping({ phase: 'Copying', run: SWAP_RUN, fed: true }),
+    plan: { steps: ['copy-table public.users retry swap 1/0'] },
+  },
+  {
+    name: 'a swap that was interrupted after its rows goes on',
+    mirror: SWAP,
+    world: swapping({ phase: 'CatchingUp', run: SWAP_RUN, snapshot: SNAPSHOT, fed: true }),
+    plan: { steps: ['replay-table public.users'] },
+  },
+  {
+    name: 'a swap whose shadow is gone starts again',
+    mirror: SWAP,
+    world: {
+      ...swapping({ phase: 'CatchingUp', run: SWAP_RUN, snapshot: SNAPSHOT, fed: true }),
+      shadows: [],
+    },
+    plan: { steps: ['copy-table public.users retry swap 1/0'] },
+  },
+  {
+    name: 'a resync whose counter went back is cancelled',
+    world: swapping({ phase: 'Copying', run: SWAP_RUN, fed: true }),
+    plan: { steps: ['cancel-copy public.users'] },
+  },
+  {
+    name: 'one that was cancelled and has to end is not cancelled again',
+    world: inState({ phase: 'Copying', run: run({ generation: { table: 0, mirror: 0 } }) }),
+    plan: { steps: [COPY_RETRY] },
+  },
+  {
+    name: 'a copy that is made again takes nothing back that was done',
+    world: inState(
+      { phase: 'Copying', run: run({ generation: { table: 2, mirror: 0 } }) },
+      { observed: { table: 2, mirror: 0 } },
+    ),
+    plan: {
+      steps: ['copy-table public.users retry truncate 2/0'],
+      notices: ['GenerationReverted'],
+    },
+  },
+  {
+    name: 'what an ended swap left is dropped',
+    world: { ...inState({ phase: 'Live' }), shadows: ['1'] },
+    plan: { steps: ['drop-shadow public.users'] },
+  },
+  {
+    name: 'also while the table is copied in place',
+    mirror: BUMPED,
+    world: { ...inState({ phase: 'Copying', run: run() }), shadows: ['1'] },
+    plan: { steps: ['copy-table public.users retry truncate 1/0', 'drop-shadow public.users'] },
   },
   {
     name: 'Live, the destination table dropped by hand',

@@ -1,0 +1,100 @@
+/** The last step of the copy road: between two transactions of the stream the table goes Live. */
+import { checkpoint } from '../core/checkpoint.ts';
+import { MirrorError } from '../core/errors.ts';
+import { formatTableName } from '../core/table-name.ts';
+import { nextTableState, type TableFailure, type TableRecord } from '../core/table-state.ts';
+import { dropSpool, writeTableState } from '../postgres/ledger.ts';
+import type { Session } from '../postgres/session.ts';
+import { rowsMissing } from '../stream/applier.ts';
+import type { BoundaryResult } from '../stream/boundaries.ts';
+import { replayRest, replayUntilShort, type Replay } from './spool-replay.ts';
+import { dropShadow } from './shadow.ts';
+import { prepareSwap, swapTables } from './swap.ts';
+import { openDestination, recordOf, type CopyRunOptions } from './table-run.ts';
+
+/** The rest is replayed, the table is Live, its spool is gone: one transaction. */
+export async function handOver(options: CopyRunOptions, replay: Replay): Promise<TableRecord> {
+  const record = await options.follower.atBoundary(async (session) => {
+    const missing = await replayRest(options, session, replay);
+    return goLive(options, session, replay.missing + missing);
+  });
+  checkpoint('handed-over', record.source);
+  return record;
+}
+
+/**
+ * The same, and the shadow takes the old table's place in that transaction. A reader that does not let go
+ * of the table is never cancelled and holds up nobody else: each try waits for its lock for a moment
+ * only, then the stream goes on and the next try comes later.
+ */
+export async function handOverBySwap(
+  options: CopyRunOptions,
+  replay: Replay,
+): Promise<TableRecord> {
+  await using session = await openDestination(options, 'writer');
+  for (let tries = 1; ; tries += 1) {
+    options.signal.throwIfAborted();
+    try {
+      const record = await trySwap(options, session, replay);
+      checkpoint('handed-over', record.source);
+      await dropShadow(session, record);
+      return record;
+    } catch (error) {
+      if (!(error instanceof MirrorError && error.code === 'LockTimeout')) throw error;
+      options.log.debug({ tries, message: error.message }, 'the swap waits for a lock');
+      options.onWaiting({ tries, waitsFor: error.message });
+    }
+    await options.clock.sleep(swapRetryMs(tries, Math.random()), options.signal);
+    options.signal.throwIfAborted();
+    await replayUntilShort(options, replay);
+  }
+}
+
+async function trySwap(
+  options: CopyRunOptions,
+  session: Session,
+  replay: Replay,
+): Promise<TableRecord> {
+  const plan = await prepareSwap(session, replay.record);
+  return options.follower.atBoundary(async (streamSession) => {
+    const missing = await replayRest(options, streamSession, replay);
+    await swapTables(streamSession, options.owner, replay.record, plan);
+    return goLive(options, streamSession, replay.missing + missing);
+  });
+}
+
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 10_000;
+
+/** The wait after the n-th try in a row (from 1): each try may hold readers and the stream up for a moment. */
+function swapRetryMs(tries: number, random: number): number {
+  const base = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries - 1, 10));
+  return base * (0.75 + random / 2);
+}
+
+async function goLive(
+  options: CopyRunOptions,
+  session: Session,
+  missing: number,
+): Promise<BoundaryResult<TableRecord>> {
+  const record = recordOf(options);
+  const diverged = missing > 0 ? divergence(options, record, missing) : undefined;
+  const state = nextTableState(record.state, {
+    type: 'handedOver',
+    ...(diverged === undefined ? {} : { diverged }),
+  });
+  const observed = record.state.phase === 'CatchingUp' ? record.state.run?.generation : undefined;
+  await dropSpool(session, record.id);
+  await writeTableState(session, options.owner, record.id, {
+    state,
+    ...(observed ? { observed } : {}),
+  });
+  const changed: TableRecord = { ...record, state, observed: observed ?? record.observed };
+  return { result: changed, changed: [changed] };
+}
+
+function divergence(options: CopyRunOptions, record: TableRecord, missing: number): TableFailure {
+  const error: MirrorError = rowsMissing(formatTableName(record.destination), missing);
+  const { code, message, hint } = error;
+  return { code, message, hint, since: options.clock.now().toISOString(), attempts: 1 };
+}
