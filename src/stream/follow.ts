@@ -6,7 +6,7 @@
 import type { Clock } from '../core/clock.ts';
 import { classify, MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { maxLsn, type Lsn } from '../core/lsn.ts';
+import { maxLsn, parseLsn, type Lsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
@@ -16,13 +16,14 @@ import { openSession, type Session } from '../postgres/session.ts';
 import { Applier, type Applied } from './applier.ts';
 import type { TransactionPart } from './assemble.ts';
 import { Boundaries, type BoundaryWork } from './boundaries.ts';
+import { Cuts, type Meeting } from './cuts.ts';
 import type { BatchLimits } from './inbox.ts';
 import { Receiver } from './receive.ts';
 import { RecentTransactions } from './recent-transactions.ts';
 import { targetFor } from './route-target.ts';
 import { Router } from './router.ts';
 import type { ApplyTarget } from './target.ts';
-import type { Visibility } from './visibility.ts';
+import { parseVisibility, type Visibility } from './visibility.ts';
 
 export interface FollowOptions {
   readonly mirror: Mirror;
@@ -65,6 +66,7 @@ export class Follower {
   readonly #boundaries = new Boundaries(() => this.#wake());
   readonly #applier: Applier;
   readonly #recent = new RecentTransactions();
+  readonly #cuts: Cuts;
   readonly #stopping = new AbortController();
   readonly #opening: Promise<void>;
   #mirror: Mirror;
@@ -81,6 +83,7 @@ export class Follower {
     this.#mirror = options.mirror;
     this.#session = session;
     this.#router = router;
+    this.#cuts = new Cuts(router);
     const { owner, log, clock } = options;
     const targetOf = async (record: TableRecord): Promise<ApplyTarget | undefined> =>
       this.#targetFor(record);
@@ -134,6 +137,32 @@ export class Follower {
    */
   async atBoundary<T>(work: BoundaryWork<T>): Promise<T> {
     return this.#boundaries.request(work);
+  }
+
+  /**
+   * Brings a source snapshot and the destination's table together: once the stream has applied exactly
+   * what the snapshot sees of the table, both are compared, while the stream goes on. Undefined when this
+   * snapshot could not be met: take another. Rejects when a part of the meeting does, or the stream ends.
+   */
+  async meetSnapshot<T>(meeting: Meeting<T>): Promise<T | undefined> {
+    const { mark } = this.#recent;
+    const approach = this.#cuts.open(meeting);
+    try {
+      const isAhead = await this.atBoundary(async () => {
+        const taken = await meeting.take();
+        const seen = { visibility: parseVisibility(taken.visible), lsn: parseLsn(taken.lsn) };
+        const isPast = this.#recent.hasUnseenBy(seen.visibility, mark);
+        return { result: !isPast && approach.cut.aim(seen) };
+      });
+      if (!isAhead) return undefined;
+      await meeting.hurry();
+      return (await approach.met) ? await meeting.compare() : undefined;
+    } catch (error) {
+      if (approach.gaveWay) return undefined;
+      throw error;
+    } finally {
+      this.#cuts.remove(approach);
+    }
   }
 
   /** What was applied until now, for hasAppliedUnseenBy. Taken inside a boundary's work it is exact. */
@@ -197,7 +226,9 @@ export class Follower {
         : classify(error);
     } finally {
       clearInterval(confirming);
-      this.#boundaries.close(new MirrorError('ConnectionFailed', 'the stream has ended'));
+      const ended = new MirrorError('ConnectionFailed', 'the stream has ended');
+      this.#boundaries.close(ended);
+      this.#cuts.close(ended);
       await Promise.all([this.#receiver.close(), this.#session.close()]);
     }
   }
@@ -205,6 +236,8 @@ export class Follower {
   async #turn(): Promise<void> {
     this.#receiver.throwIfBroken();
     if (this.#boundaries.hasWork) await this.#boundary();
+    else if (this.#cuts.isDue(this.#upcoming, this.#appliedLsn))
+      await this.#cuts.settle(this.#upcoming, this.#appliedLsn);
     else if (!this.#receiver.inbox.isEmpty) await this.#applyNext();
     else if (this.#idleProgress() !== undefined) await this.#advanceIdle();
     else await this.#nextEvent();
@@ -251,21 +284,29 @@ export class Follower {
     return targetFor(this.#session, this.#mirror, record);
   }
 
+  /** The next transaction to apply, or its first part. */
+  get #upcoming(): TransactionPart | undefined {
+    const { oldest } = this.#receiver.inbox;
+    // Applied before a restart: the ledger decides, not the slot (TRAPS 16).
+    return oldest !== undefined && oldest.commitLsn < this.#appliedLsn ? undefined : oldest;
+  }
+
   async #applyNext(): Promise<void> {
     const { inbox } = this.#receiver;
-    const head = inbox.oldest;
-    if (head === undefined) return;
-    if (head.commitLsn < this.#appliedLsn) {
-      // Applied before a restart: the ledger decides, not the slot (TRAPS 16).
+    const head = this.#upcoming;
+    if (head === undefined) {
       inbox.takeOne();
       return;
     }
     this.#applyingSinceMs = head.commitTimeMs;
+    const endsBefore = (part: TransactionPart): boolean => this.#cuts.isDue(part, this.#appliedLsn);
+    const batch = head.final ? inbox.takeWhole(this.#batchLimits(), endsBefore) : [head];
     this.#applied(
       head.final
-        ? await this.#applier.applyWhole(inbox.takeWhole(this.#batchLimits()))
+        ? await this.#applier.applyWhole(batch)
         : await this.#applier.applyLarge(async () => this.#nextPart()),
     );
+    this.#cuts.noteApplied(batch);
     this.#applyingSinceMs = undefined;
   }
 

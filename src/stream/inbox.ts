@@ -50,15 +50,22 @@ export class Inbox {
     return part;
   }
 
-  /** Whole transactions from the front, up to the limits and at least one; none when a large one is in front. */
-  takeWhole(limits: BatchLimits): TransactionPart[] {
+  /**
+   * Whole transactions from the front, up to the limits or before one that must not be in the batch, and at
+   * least one; none when a large one is in front.
+   */
+  takeWhole(
+    limits: BatchLimits,
+    endsBefore: (part: TransactionPart) => boolean = () => false,
+  ): TransactionPart[] {
     const batch: TransactionPart[] = [];
     let changes = 0;
     let bytes = 0;
     for (let next = this.oldest; next?.first && next.final; next = this.oldest) {
       changes += next.changes.length;
       bytes += next.bytes;
-      if (batch.length > 0 && (changes > limits.changes || bytes > limits.bytes)) break;
+      const isFull = changes > limits.changes || bytes > limits.bytes;
+      if (batch.length > 0 && (isFull || endsBefore(next))) break;
       this.takeOne();
       batch.push(next);
     }

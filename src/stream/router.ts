@@ -1,6 +1,6 @@
 /** The tables of one mirror as the stream sees them now. Changed only at commit boundaries, by follow.ts. */
 import { append } from '../core/multi-map.ts';
-import { formatTableName, type TableName } from '../core/table-name.ts';
+import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import type { TransactionPart, Change } from './assemble.ts';
 import type { Relation } from './decode.ts';
@@ -78,6 +78,25 @@ export class Router {
       }
     }
     return work;
+  }
+
+  /**
+   * What a transaction does to one table. Of a large one only the first part is there: it is taken to
+   * change the table.
+   */
+  effectOf(part: TransactionPart, source: TableName): { touches: boolean; truncates: boolean } {
+    const isIt = (relation: Relation): boolean => {
+      const found = this.#find(relation);
+      return found !== undefined && sameTable(found.record.source, source);
+    };
+    const truncates = part.changes.some(
+      (change) => change.tag === 'truncate' && change.relations.some(isIt),
+    );
+    const isWhole = part.first && part.final;
+    const changes = new Set(
+      part.changes.flatMap((change) => (change.tag === 'truncate' ? [] : [change.relation])),
+    );
+    return { touches: truncates || !isWhole || [...changes].some(isIt), truncates };
   }
 
   #find(relation: Relation): RoutedTable | undefined {
