@@ -1,10 +1,11 @@
 /** What a copy fills: the table itself, emptied, or a shadow that will take its place. */
 import { MirrorError } from '../core/errors.ts';
+import type { Mend } from '../core/mend.ts';
 import { formatTableName } from '../core/table-name.ts';
 import { isSwapping, type TableRecord } from '../core/table-state.ts';
 import { observeDestinationShape } from '../observe/shapes.ts';
 import { desiredShape } from '../plan/desired-shape.ts';
-import { planMend, type Mend } from '../plan/mend.ts';
+import { mayMend, NO_MEND, planMend } from '../plan/mend.ts';
 import type { Session } from '../postgres/session.ts';
 import { quoteTable } from '../sql/quote.ts';
 import { buildIndexes, buildKeys } from './constraints.ts';
@@ -25,7 +26,9 @@ export async function emptyTarget(
       'TableMissing',
       `destination table ${formatTableName(record.destination)} does not exist`,
     );
-  const mend = planMend(desiredShape(mirror, table, source), actual);
+  const mend = mayMend(record.observed, table.generation)
+    ? planMend(desiredShape(mirror, table, source), actual)
+    : NO_MEND;
   if (isSwapping(record)) await createShadow(session, owner, record, mend);
   else await emptyTable(session, owner, record, mend);
   return mend;

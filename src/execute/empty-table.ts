@@ -1,4 +1,4 @@
-import { formatTableName } from '../core/table-name.ts';
+import type { Mend } from '../core/mend.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { fenceTable, saveForeignKey, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
@@ -6,25 +6,28 @@ import { truncateSql } from '../sql/apply.ts';
 import { dropForeignKeySql } from '../sql/foreign-key-ddl.ts';
 import { readInboundForeignKeys } from '../observe/foreign-keys.ts';
 import { loadTarget } from '../stream/target.ts';
+import { mendTable } from './mend-table.ts';
 
 /**
- * Empties a table for a copy. Foreign keys that point at it are written down in the ledger and dropped
- * in the same transaction; the plan puts them back when the table is Live again, also after a crash.
- * Never CASCADE. Idempotent.
+ * Empties a table for a copy, and mends its shape. Foreign keys that point at it are written down in the
+ * ledger and dropped in the same transaction; the plan puts them back when the table is Live again, also
+ * after a crash. Never CASCADE. Idempotent.
  */
 export async function emptyTable(
   session: Session,
   owner: Owner,
   record: TableRecord,
+  mend: Mend,
 ): Promise<void> {
   const table = record.destination;
+  const own = mend.droppedConstraints.length > 0 || mend.droppedIndexes.length > 0;
   await session.transaction(async () => {
     await fenceTable(session, owner, record.id);
-    for (const key of await readInboundForeignKeys(session, table)) {
-      if (formatTableName(key.owner) === formatTableName(table)) continue;
+    for (const key of await readInboundForeignKeys(session, table, { own })) {
       await saveForeignKey(session, owner, { ...key, table });
       await session.query(dropForeignKeySql(key.owner, key.name));
     }
     await session.query(truncateSql([await loadTarget(session, table, [])]));
+    await mendTable(session, table, mend);
   });
 }

@@ -1,11 +1,18 @@
-import type { ObservedType } from '../core/observed.ts';
+import type { ObservedType, SequenceShape } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { observeDestinationShape } from '../observe/shapes.ts';
 import { observeTypesByName } from '../observe/type-definitions.ts';
 import { desiredShape, mapSequence } from '../plan/desired-shape.ts';
 import type { Step } from '../plan/plan.ts';
 import type { Session } from '../postgres/session.ts';
-import { createSchemaSql, createSequenceSql, createTableSql, ownSequenceSql } from '../sql/ddl.ts';
+import {
+  createSchemaSql,
+  createSequenceSql,
+  createTableSql,
+  giveSequenceSql,
+  ownSequenceSql,
+} from '../sql/ddl.ts';
+import { quoteTable } from '../sql/quote.ts';
 import type { ExecuteContext } from './context.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -62,12 +69,9 @@ export async function createTable(
   const changed = (await observeDestinationShape(destination, name)) === undefined;
   if (changed) {
     const shape = desiredShape(mirror, table, source);
-    const serials = shape.sequences.filter((sequence) => sequence.kind === 'serial');
     await destination.transaction(async () => {
       await destination.query(createTableSql(shape));
-      for (const sequence of serials)
-        if (!(await isOwned(destination, sequence.name)))
-          await destination.query(ownSequenceSql(sequence, name));
+      await ownSequences(destination, name, shape.sequences);
     });
   }
   return { step: kind, table: name, changed, message: `table ${formatTableName(name)}` };
@@ -83,15 +87,47 @@ async function relationExists(session: Session, name: TableName): Promise<boolea
   return (await session.query(SELECT_RELATION, [name.schema, name.name])).length > 0;
 }
 
-const SELECT_SEQUENCE_OWNER = /* sql */ `
+const SELECT_OWNER = /* sql */ `
+select pg_get_userbyid(c.relowner)::text as owner
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = $2`;
+
+/** Makes the sequences that columns of a table that is there will name as default. One that exists is left as it is. */
+export async function provideSequences(
+  session: Session,
+  table: TableName,
+  sequences: readonly SequenceShape[],
+): Promise<void> {
+  const [row] = await session.query(SELECT_OWNER, [table.schema, table.name]);
+  for (const sequence of sequences) {
+    if (sequence.kind === 'identity' || (await relationExists(session, sequence.name))) continue;
+    await session.query(createSequenceSql(sequence));
+    // A column can have only a sequence of the table's owner.
+    await session.query(giveSequenceSql(sequence, row?.['owner'] ?? ''));
+  }
+}
+
+/** Internal: an identity's sequence stays with its column. */
+const SELECT_OTHER_OWNER = /* sql */ `
 select 1 as found
 from pg_depend d
 join pg_class c on c.oid = d.objid
 join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = $1 and c.relname = $2 and d.classid = 'pg_class'::regclass
-  and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')`;
+  and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0
+  and (d.deptype = 'i' or d.deptype = 'a' and d.refobjid <> to_regclass($3))`;
 
-/** A sequence that was there before may belong to another table: it stays with it. */
-async function isOwned(session: Session, name: TableName): Promise<boolean> {
-  return (await session.query(SELECT_SEQUENCE_OWNER, [name.schema, name.name])).length > 0;
+/** Ties serials' sequences to their columns. One that was there before may belong to another table: it stays with it. */
+export async function ownSequences(
+  session: Session,
+  table: TableName,
+  sequences: readonly SequenceShape[],
+): Promise<void> {
+  for (const sequence of sequences) {
+    if (sequence.kind !== 'serial') continue;
+    const { schema, name } = sequence.name;
+    const others = await session.query(SELECT_OTHER_OWNER, [schema, name, quoteTable(table)]);
+    if (others.length === 0) await session.query(ownSequenceSql(sequence, table));
+  }
 }

@@ -70,19 +70,22 @@ join pg_namespace n on n.oid = c.relnamespace
 join pg_class r on r.oid = con.confrelid
 join pg_namespace rn on rn.oid = r.relnamespace
 where rn.nspname = $1 and r.relname = $2
-  and con.contype = 'f' and con.conparentid = 0 and con.conrelid <> con.confrelid
+  and con.contype = 'f' and con.conparentid = 0 and (con.conrelid <> con.confrelid or $3::boolean)
 order by n.nspname, c.relname, con.conname`;
 
 /**
  * The foreign keys of other tables, mirrored or not, that reference this one: those that are in the
- * way of a TRUNCATE. A key from the table to itself is not. The definition is as printed, with its
- * NOT VALID: that is how restoreForeignKey knows to leave it so.
+ * way of a TRUNCATE. A key from the table to itself is not, unless `own` asks for it: it is in the way
+ * of dropping what it references. The definition is as printed, with its NOT VALID: that is how
+ * restoreForeignKey knows to leave it so.
  */
 export async function readInboundForeignKeys(
   session: Session,
   table: TableName,
+  { own } = { own: false },
 ): Promise<Omit<SavedForeignKey, 'id'>[]> {
-  const rows = await session.query(SELECT_INBOUND_FOREIGN_KEYS, [table.schema, table.name]);
+  const values = [table.schema, table.name, own];
+  const rows = await session.query(SELECT_INBOUND_FOREIGN_KEYS, values);
   return rows.map((row) => ({
     table,
     owner: { schema: text(row, 'schema'), name: text(row, 'name') },

@@ -41,6 +41,19 @@ export function planMend(desired: TableShape, actual: TableShape): Mend {
   };
 }
 
+/** For a table that stays as it is. */
+export const NO_MEND: Mend = {
+  added: [],
+  changed: [],
+  retyped: [],
+  nullable: [],
+  required: [],
+  droppedConstraints: [],
+  droppedIndexes: [],
+  checks: [],
+  sequences: [],
+};
+
 /** True when the destination's table can take the copy as it is. */
 export function isEmptyMend(mend: Mend): boolean {
   return Object.values(mend).every((part: readonly unknown[]) => part.length === 0);

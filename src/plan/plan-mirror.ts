@@ -4,11 +4,11 @@
  */
 import type { Mirror } from '../core/mirror.ts';
 import type { Observed, ObservedPublication } from '../core/observed.ts';
-import { formatTableName, type TableName } from '../core/table-name.ts';
+import type { TableName } from '../core/table-name.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
 import { generationNotices, planCopy, planShadows } from './copies.ts';
 import { planForeignKeys, planKeys } from './dependents.ts';
-import { columnDrift, keyDrift } from './drift.ts';
+import { judgeDrift } from './judge-drift.ts';
 import type { Notice, Plan, Refusal, Step } from './plan.ts';
 import { preflightMirror, preflightTable } from './preflight.ts';
 import { planProvision } from './provision.ts';
@@ -18,7 +18,6 @@ import {
   preflightPublished,
   publicationNotices,
 } from './publication.ts';
-import { refuse } from './refuse.ts';
 import { planSlot, type SlotPlan } from './slot.ts';
 import { isRecordOf, tableCases, type TableCase } from './table-case.ts';
 

@@ -111,6 +111,7 @@ export interface Notice {
     | 'GenerationReverted'
     | 'ExtraColumn'
     | 'IndexDiffers'
+    | 'ShapeDiffers'
     | 'ExtraTable'
     | 'Suspended';
   readonly message: string;

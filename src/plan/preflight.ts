@@ -257,19 +257,21 @@ function destinationRefusals(
   const name = formatTableName(table.destination);
   const refusals: Refusal[] = [];
   const actual = look.destinationShape;
-  if (actual === undefined) {
-    const virtual = desired?.columns.find((column) => column.generated === 'virtual');
-    if (virtual !== undefined && destination.version < VIRTUAL_COLUMNS_VERSION)
-      refusals.push(
-        refuse(
-          table,
-          'SchemaMismatch',
-          `column ${virtual.name} is a virtual generated column, which PostgreSQL ${majorVersion(destination)} does not have`,
-          'Name it in excludeColumns, or create the destination table with a stored one.',
-        ),
-      );
-    return refusals;
-  }
+  const virtual = desired?.columns.find(
+    (column) =>
+      column.generated === 'virtual' &&
+      (actual?.columns.find(({ name }) => name === column.name)?.generated ?? 'no') === 'no',
+  );
+  if (virtual !== undefined && destination.version < VIRTUAL_COLUMNS_VERSION)
+    refusals.push(
+      refuse(
+        table,
+        'SchemaMismatch',
+        `column ${virtual.name} is a virtual generated column, which PostgreSQL ${majorVersion(destination)} does not have`,
+        'Name it in excludeColumns, or create the destination table with a stored one.',
+      ),
+    );
+  if (actual === undefined) return refusals;
   if (actual.kind !== 'table' && actual.kind !== 'partitioned')
     refusals.push(
       refuse(table, 'SchemaMismatch', `${name} is a ${actual.kind} at the destination`),

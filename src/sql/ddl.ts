@@ -16,6 +16,11 @@ export function createSequenceSql(sequence: SequenceShape): string {
   return `create sequence if not exists ${quoteTable(sequence.name)} ${sequence.options}`;
 }
 
+/** To the owner of the table that it will feed. */
+export function giveSequenceSql(sequence: SequenceShape, owner: string): string {
+  return `alter sequence ${quoteTable(sequence.name)} owner to ${quoteIdent(owner)}`;
+}
+
 /** Ties a serial's sequence to its column, as at the source. */
 export function ownSequenceSql(sequence: SequenceShape, table: TableName): string {
   return `alter sequence ${quoteTable(sequence.name)} owned by ${quoteTable(table)}.${quoteIdent(sequence.column)}`;

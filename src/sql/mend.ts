@@ -13,7 +13,7 @@ import { quoteIdent, quoteTable } from './quote.ts';
 export function dropPartsSql(table: TableName, mend: Mend): string[] {
   return [
     ...mend.droppedConstraints.map(
-      (name) => `alter table ${quoteTable(table)} drop constraint ${quoteIdent(name)}`,
+      (name) => `alter table ${quoteTable(table)} drop constraint if exists ${quoteIdent(name)}`,
     ),
     ...mend.droppedIndexes.map(
       (name) => `drop index ${quoteTable({ schema: table.schema, name })}`,

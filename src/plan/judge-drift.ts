@@ -1,0 +1,112 @@
+import type { Observed, TableShape } from '../core/observed.ts';
+import { formatTableName } from '../core/table-name.ts';
+import { isSwapping } from '../core/table-state.ts';
+import { columnDrift, keyDrift } from './drift.ts';
+import { describeMend, isEmptyMend, mayMend, planMend } from './mend.ts';
+import type { Notice, Refusal, Step } from './plan.ts';
+import { refuse } from './refuse.ts';
+import type { TableCase } from './table-case.ts';
+
+interface DriftVerdict {
+  readonly refusals: readonly Refusal[];
+  readonly notices: readonly Notice[];
+}
+
+/** The two shapes of a table that is there on both sides. */
+interface Shapes {
+  readonly desired: TableShape;
+  readonly actual: TableShape;
+}
+
+/** What a destination table of another shape comes to: a copy mends it; without one it is refused, or left. */
+export function judgeDrift(
+  tableCase: TableCase,
+  copy: readonly Step[],
+  { destination }: Observed,
+): DriftVerdict {
+  const { desired, observed } = tableCase;
+  const actual = observed.destinationShape;
+  if (desired === undefined || actual === undefined) return { refusals: [], notices: [] };
+  if (!isMended(tableCase, copy)) return judgeUnmended(tableCase, { desired, actual });
+  const mend = planMend(desired, actual);
+  return {
+    refusals: isEmptyMend(mend) || actual.owned ? [] : [ownerRefusal(tableCase, destination)],
+    notices: [
+      ...describeMend(mend).map((line) => notice(tableCase, 'ShapeDiffers', line)),
+      ...onlyThere({ desired, actual }).map((column) =>
+        notice(
+          tableCase,
+          'ExtraColumn',
+          observed.destinationHasRows === false
+            ? `column ${column} is at the destination only; it is left as it is`
+            : `column ${column} is at the destination only; it is kept with its default, and its values are lost`,
+        ),
+      ),
+    ],
+  };
+}
+
+/** By the copy that is planned, or by a shadow that is there with its rows. */
+function isMended({ record, table }: TableCase, copy: readonly Step[]): boolean {
+  return copy.some(
+    (step) =>
+      (step.kind === 'copy-table' && mayMend(record?.observed, table.generation)) ||
+      (step.kind === 'replay-table' && record !== undefined && isSwapping(record)),
+  );
+}
+
+function judgeUnmended(tableCase: TableCase, shapes: Shapes): DriftVerdict {
+  const { desired, actual } = shapes;
+  const { excludeColumns, destination } = tableCase.table;
+  const columns = columnDrift(desired, actual);
+  const { otherKey, differing } = keyDrift(desired, actual);
+  const problems = columns.problems.map(({ message }) => message);
+  if (otherKey !== undefined)
+    problems.push(`the primary key is (${otherKey.columns.join(', ')}) at the destination only`);
+  return {
+    refusals: problems.map((problem) =>
+      refuse(
+        tableCase.table,
+        'SchemaMismatch',
+        `${formatTableName(destination)}: ${problem}`,
+        'Make the destination table like the source, or bump its resyncGeneration: the copy gives it the shape of the source.',
+      ),
+    ),
+    notices: [
+      ...columns.extraColumns
+        .filter((column) => !excludeColumns.includes(column))
+        .map((column) =>
+          notice(
+            tableCase,
+            'ExtraColumn',
+            `column ${column} is at the destination only; it is left as it is`,
+          ),
+        ),
+      ...differing.map((part) =>
+        notice(
+          tableCase,
+          'IndexDiffers',
+          `${part} is defined otherwise than at the source; it is left as it is until a resync`,
+        ),
+      ),
+    ],
+  };
+}
+
+function onlyThere({ desired, actual }: Shapes): string[] {
+  const names = new Set(desired.columns.map(({ name }) => name));
+  return actual.columns.map(({ name }) => name).filter((name) => !names.has(name));
+}
+
+function ownerRefusal({ table }: TableCase, { role }: Observed['destination']): Refusal {
+  return refuse(
+    table,
+    'PermissionDenied',
+    `role ${role.name} does not own ${formatTableName(table.destination)}, so it may not give it the source's shape`,
+    'Make the role a member of the owner at the destination, or alter the table by hand.',
+  );
+}
+
+function notice({ table }: TableCase, reason: Notice['reason'], line: string): Notice {
+  return { table, reason, message: `${formatTableName(table.destination)}: ${line}` };
+}
