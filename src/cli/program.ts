@@ -5,6 +5,7 @@ import type { Log } from '../core/log.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { plan } from './plan.ts';
+import { resync } from './resync.ts';
 import { run } from './run.ts';
 import { status } from './status.ts';
 import { validate } from './validate.ts';
@@ -40,6 +41,7 @@ export function buildProgram(environment: Environment): Command {
   addPlan(root, environment);
   addStatus(root, environment);
   addWait(root, environment);
+  addResync(root, environment);
   return root;
 }
 
@@ -117,6 +119,22 @@ function addWait(root: Command, { out, signal, exit }: Environment): void {
       },
     );
 }
+
+function addResync(root: Command, { out, exit }: Environment): void {
+  withStatusDir(verb(root, 'resync', 'raise resync counters in the mirror file, and nothing else'))
+    .argument('<name>', 'a mirror')
+    .argument('[tables...]', 'schema.table at the source, as in the file')
+    .option('--all', "every table: the mirror's own counter", false)
+    .addHelpText('after', RESYNC_HELP)
+    .action(async (name: string, tables: string[], options: Directories & { all: boolean }) => {
+      if (tables.length > 0 === options.all) root.error('error: name tables, or give --all');
+      exit(await resync(name, { ...resolveDirectories(options), tables }, out));
+    });
+}
+
+const RESYNC_HELP = `
+Every other byte of the file is kept. The new value is one more than what the file asks for and than
+what was done. The daemon never edits a mirror file; to commit the change, or not, is yours.`;
 
 const DEFAULT_WAIT_MS = 10 * 60_000;
 

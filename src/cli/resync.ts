@@ -1,0 +1,134 @@
+import { readFile } from 'node:fs/promises';
+import { classify, MirrorError } from '../core/errors.ts';
+import { formatTableName, parseTableName, sameTable } from '../core/table-name.ts';
+import type { MirrorSpec } from '../spec/document.ts';
+import { setCounters, type CounterEdit } from '../spec/edit.ts';
+import { parseFile } from '../spec/parse.ts';
+import { nearest } from '../spec/suggest.ts';
+import { validateFile } from '../spec/validate.ts';
+import { readStatus } from '../status/read-status.ts';
+import type { Status } from '../status/status.ts';
+import { EXIT } from './exit-codes.ts';
+import type { Output } from './output.ts';
+import { replaceFile } from './replace-file.ts';
+import { selectMirrors } from './select-mirrors.ts';
+
+export interface ResyncOptions {
+  readonly dir: string;
+  readonly statusDir: string;
+  /** Source names, as in the file; none of them: the mirror's own counter. */
+  readonly tables: readonly string[];
+}
+
+/** A counter that goes up. */
+interface Bump extends CounterEdit {
+  readonly label: string;
+  readonly from: number;
+}
+
+/**
+ * `bunnydb resync NAME TABLE…|--all`: raises counters in the mirror file, above what was asked for and
+ * above what was done. Returns the exit code; the file is written once, or stays as it was.
+ */
+export async function resync(name: string, options: ResyncOptions, out: Output): Promise<number> {
+  const [mirror] = (await selectMirrors(options.dir, name, out)) ?? [];
+  if (mirror === undefined) return EXIT.invalidFiles;
+  const unknown = options.tables.filter((table) => indexOf(mirror.tables.map(sourceOf), table) < 0);
+  for (const table of unknown) {
+    const meant = nearest(table, mirror.tables.map(sourceOf));
+    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+    out.error(`error: ${name} has no table ${table}${hint}\n`);
+  }
+  if (unknown.length > 0) return EXIT.usage;
+  const status = await knownStatus(name, options.statusDir, out);
+  try {
+    const bytes = await readFile(mirror.file);
+    const text = bytes.toString('utf8');
+    const bumps = bumpsFor(
+      { name, spec: readSpec(mirror.file, text, name), status },
+      options.tables,
+    );
+    await replaceFile(mirror.file, bytes, setCounters(mirror.file, text, bumps));
+    for (const { label, from, to } of bumps)
+      out.print(`${label}: resyncGeneration ${from} -> ${to} in ${mirror.file}\n`);
+    out.error(nextSteps(name, options.tables.length === 0 ? [] : bumps));
+    return EXIT.done;
+  } catch (thrown) {
+    const error = classify(thrown);
+    out.error(`${error.message}\n  ${error.hint}\n`);
+    return EXIT.failed;
+  }
+}
+
+/** The spec from the very text that is edited: the file may have changed since it was checked. */
+function readSpec(path: string, text: string, name: string): MirrorSpec {
+  const { file } = parseFile(path, text);
+  const document = file === undefined ? undefined : validateFile(file).document;
+  if (document?.kind === 'Mirror' && document.metadata.name === name) return document.spec;
+  throw new MirrorError('InvalidSpec', `${path} was changed by somebody else meanwhile`);
+}
+
+function bumpsFor(
+  known: { readonly name: string; readonly spec: MirrorSpec; readonly status: Status | undefined },
+  tables: readonly string[],
+): Bump[] {
+  const { name, spec, status } = known;
+  if (tables.length === 0)
+    return [bump(name, ['spec'], spec, status?.status.resyncGeneration?.observed)];
+  const sources = spec.tables.map(({ source }) => source);
+  const indexes = new Set(tables.map((table) => indexOf(sources, table)));
+  return spec.tables.flatMap((table, index) => {
+    if (!indexes.has(index)) return [];
+    const row = status?.status.tables.find(({ source }) => indexOf([source], table.source) === 0);
+    return [bump(table.source, ['spec', 'tables', index], table, row?.resyncGeneration.observed)];
+  });
+}
+
+function bump(
+  label: string,
+  of: CounterEdit['of'],
+  { resyncGeneration: from = 0 }: { readonly resyncGeneration?: number },
+  observed = 0,
+): Bump {
+  const to = Math.max(from, observed) + 1;
+  if (!Number.isSafeInteger(to))
+    throw new MirrorError(
+      'InvalidSpec',
+      `${label}: resyncGeneration cannot go higher than ${from}`,
+    );
+  return { label, of, from, to };
+}
+
+/** What was done already; without it the file alone decides, and that is said. */
+async function knownStatus(name: string, dir: string, out: Output): Promise<Status | undefined> {
+  const status = await readStatus(dir, name).catch(() => undefined);
+  // Whatever lies there: only what has the form is believed.
+  if (Array.isArray(status?.status?.tables)) return status;
+  out.error(`note: no status of ${name} in ${dir}; counting from the file alone\n`);
+  return undefined;
+}
+
+function nextSteps(name: string, bumps: readonly Bump[]): string {
+  const waits = bumps.map(
+    ({ label }) => `  bunnydb wait ${name} --for resync=${shellWord(label)}\n`,
+  );
+  const wait = waits.length > 0 ? waits.join('') : `  bunnydb wait ${name}\n`;
+  return `commit it where the daemon gets its files from; when that is done, this returns:\n${wait}`;
+}
+
+function shellWord(text: string): string {
+  return /^[\w.]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function sourceOf({ source }: { readonly source: Parameters<typeof formatTableName>[0] }): string {
+  return formatTableName(source);
+}
+
+/** Where a table is among names as people write them: quoted or not is the same. */
+function indexOf(names: readonly string[], wanted: string): number {
+  const table = parseTableName(wanted);
+  return names.findIndex((name) => {
+    const candidate = parseTableName(name);
+    return table !== undefined && candidate !== undefined && sameTable(candidate, table);
+  });
+}
