@@ -187,6 +187,10 @@ export const ERROR_RULES = {
     retry: 'when-spec-changes',
     hint: 'Something else wrote to the destination table. It follows on, and is right again after a resync: bump its resyncGeneration.',
   },
+  VerificationFailed: {
+    retry: 'when-spec-changes',
+    hint: 'Something else wrote to the destination table, or bunnydb has a defect. Bump its resyncGeneration: it is copied afresh and compared again.',
+  },
   ReadOnly: {
     retry: 'backoff',
     hint: 'The destination refuses writes: it is a standby or default_transaction_read_only is on.',

@@ -10,7 +10,10 @@ export interface Verification {
   readonly destinationRows: number;
   /** The source's position that both sides were compared at. */
   readonly lsn: string;
-  /** ISO 8601. */
+  /**
+   * When the destination was looked at, by its own clock: ISO 8601 in UTC with microseconds, so that it
+   * compares as text with the time of a request.
+   */
   readonly checkedAt: string;
   /** Mismatch: what differs, with the first differing keys where the table has a key. */
   readonly message?: string;

@@ -8,6 +8,7 @@ import type { Generation } from '../core/mirror.ts';
 import type { MirrorRecord, ObservedLedger, SavedForeignKey } from '../core/observed.ts';
 import type { TableName } from '../core/table-name.ts';
 import type { TableRecord, TableState } from '../core/table-state.ts';
+import type { Verification } from '../core/verification.ts';
 import * as sql from '../sql/ledger.ts';
 import { createSpoolSql, dropSpoolSql } from '../sql/spool.ts';
 import type { Session } from './session.ts';
@@ -74,6 +75,36 @@ export async function migrateLedger(session: Session): Promise<void> {
 export async function tryLockMirror(session: Session, mirror: string): Promise<boolean> {
   const [row] = await session.query(sql.TRY_LOCK_MIRROR, [mirror]);
   return row?.['locked'] === 't';
+}
+
+/** Whether some daemon runs the mirror now. */
+export async function isMirrorLocked(session: Session, mirror: string): Promise<boolean> {
+  const [row] = await session.query(sql.SELECT_MIRROR_LOCKED, [mirror]);
+  return row?.['locked'] === 't';
+}
+
+/** Calls back whenever somebody asks the mirror's owner for something; as long as the session lives. */
+export async function listenForRequests(
+  session: Session,
+  mirror: string,
+  onRequest: () => void,
+): Promise<void> {
+  session.client.on('notification', ({ payload }) => {
+    if (payload === mirror) onRequest();
+  });
+  await session.query(sql.LISTEN_FOR_REQUESTS);
+}
+
+/** Asks the mirror's owner to compare those tables, by the ledger's ids. */
+export async function requestVerification(
+  session: Session,
+  mirror: string,
+  tableIds: readonly string[],
+): Promise<void> {
+  await session.transaction(async () => {
+    for (const id of tableIds) await session.query(sql.REQUEST_VERIFICATION, [id]);
+    await session.query(sql.NOTIFY_OWNER, [mirror]);
+  });
 }
 
 /**
@@ -169,7 +200,7 @@ function notOwner(owner: Owner): MirrorError {
   return new MirrorError('NotOwner', `another daemon took over mirror ${owner.mirror}`);
 }
 
-/** Writes a table's state and, when a copy has ended, the generation it was for. */
+/** Writes a table's state and, when a copy has ended, the generation it was for: it is not verified then. */
 export async function writeTableState(
   session: Session,
   owner: Owner,
@@ -183,6 +214,18 @@ export async function writeTableState(
     change.observed?.table ?? null,
     change.observed?.mirror ?? null,
   ]);
+  if (rowCount !== 1) throw notOwner(owner);
+}
+
+/** What came of comparing both sides of the table. */
+export async function writeVerification(
+  session: Session,
+  owner: Owner,
+  tableId: string,
+  verification: Verification,
+): Promise<void> {
+  const values = [tableId, owner.epoch, JSON.stringify(verification)];
+  const { rowCount } = await session.run(sql.UPDATE_VERIFICATION, values);
   if (rowCount !== 1) throw notOwner(owner);
 }
 
@@ -269,6 +312,8 @@ type LedgerRow = Record<string, string | null>;
 function toTableRecord(row: LedgerRow): TableRecord {
   const tableGeneration = row['observed_table_generation'];
   const sourceOid = row['source_oid'];
+  const verification = row['verification'] ?? undefined;
+  const verifyRequestedAt = row['verify_requested_at'] ?? undefined;
   return {
     id: text(row, 'id'),
     source: { schema: text(row, 'source_schema'), name: text(row, 'source_name') },
@@ -282,6 +327,10 @@ function toTableRecord(row: LedgerRow): TableRecord {
             mirror: Number(text(row, 'observed_mirror_generation')),
           },
     state: JSON.parse(text(row, 'state')) as TableState,
+    ...(verification === undefined
+      ? {}
+      : { verification: JSON.parse(verification) as Verification }),
+    ...(verifyRequestedAt === undefined ? {} : { verifyRequestedAt }),
   };
 }
 

@@ -68,6 +68,11 @@ create table bunnydb.events (
   message text not null
 );
 `,
+  /* sql */ `
+alter table bunnydb.tables
+  add column verification jsonb,
+  add column verify_requested_at timestamptz;
+`,
 ];
 
 export const SELECT_LEDGER_VERSION = /* sql */ `
@@ -94,6 +99,15 @@ on conflict (name) do nothing`;
 export const TRY_LOCK_MIRROR = /* sql */ `
 select pg_try_advisory_lock(70201140, hashtext($1)) as locked`;
 
+/** Whether somebody holds that lock, without taking it: its two keys are the lock's class and object. */
+export const SELECT_MIRROR_LOCKED = /* sql */ `
+select exists (
+  select from pg_locks
+  where locktype = 'advisory' and granted and objsubid = 2 and classid = 70201140
+    and objid::bigint = hashtext($1)::bigint & 4294967295
+    and database = (select oid from pg_database where datname = current_database())
+) as locked`;
+
 export const BUMP_MIRROR_EPOCH = /* sql */ `
 update bunnydb.mirrors set epoch = epoch + 1 where name = $1 returning epoch`;
 
@@ -111,10 +125,17 @@ where name = $1 and epoch = $2`;
 export const ADVANCE_PROGRESS = /* sql */ `
 update bunnydb.mirrors set applied_lsn = $3 where name = $1 and epoch = $2`;
 
+/**
+ * By way of JSON where a column is younger than the first version: an older ledger is read too. Microseconds,
+ * always all of them: such times are compared as text.
+ */
 export const SELECT_TABLES = /* sql */ `
 select id, source_schema, source_name, destination_schema, destination_name, source_oid,
-  observed_table_generation, observed_mirror_generation, state
-from bunnydb.tables
+  observed_table_generation, observed_mirror_generation, state,
+  to_jsonb(one) ->> 'verification' as verification,
+  to_char((to_jsonb(one) ->> 'verify_requested_at')::timestamptz at time zone 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as verify_requested_at
+from bunnydb.tables as one
 where mirror = $1
 order by id`;
 
@@ -126,12 +147,26 @@ from bunnydb.mirrors where name = $1 and epoch = $2
 on conflict (mirror, source_schema, source_name) do nothing
 returning id`;
 
+/** With a new copy what was found of the former one means nothing any more. */
 export const UPDATE_TABLE_STATE = /* sql */ `
 update bunnydb.tables
 set state = $3,
+  verification = case when $4::bigint is null then verification end,
   observed_table_generation = coalesce($4, observed_table_generation),
   observed_mirror_generation = coalesce($5, observed_mirror_generation)
 where id = $1 and epoch = $2`;
+
+export const UPDATE_VERIFICATION = /* sql */ `
+update bunnydb.tables set verification = $3 where id = $1 and epoch = $2`;
+
+/** From whoever asks, who owns nothing: no epoch. The owner is told when it is committed. */
+export const REQUEST_VERIFICATION = /* sql */ `
+update bunnydb.tables set verify_requested_at = clock_timestamp() where id = $1`;
+
+/** What the owner of a mirror listens to; the payload is the mirror's name. */
+export const LISTEN_FOR_REQUESTS = /* sql */ `listen bunnydb`;
+
+export const NOTIFY_OWNER = /* sql */ `select pg_notify('bunnydb', $1)`;
 
 /** The table that is copied now; another one may have had its name. */
 export const UPDATE_SOURCE_OID = /* sql */ `

@@ -1,0 +1,26 @@
+import type { TableRecord } from '../core/table-state.ts';
+
+/**
+ * Whether a Live table with nothing else to do is to be compared with its source, and why. Once after each
+ * copy; what was never copied by us (adopted: no source oid is known) or is known to be no copy any more
+ * (diverged) only when somebody asks.
+ */
+export function wantsVerification(record: TableRecord): 'copied' | 'requested' | undefined {
+  const { state, observed, verification, verifyRequestedAt, sourceOid } = record;
+  if (state.phase !== 'Live' || observed === undefined) return undefined;
+  const isAsked =
+    verifyRequestedAt !== undefined &&
+    (verification === undefined || verification.checkedAt < verifyRequestedAt);
+  if (isAsked) return 'requested';
+  if (state.diverged !== undefined || sourceOid === undefined) return undefined;
+  return isCurrent(record) ? undefined : 'copied';
+}
+
+/** True when the table's present copy was compared. */
+function isCurrent({ verification, observed }: TableRecord): boolean {
+  return (
+    verification !== undefined &&
+    verification.generation.table === observed?.table &&
+    verification.generation.mirror === observed.mirror
+  );
+}
