@@ -120,7 +120,10 @@ export interface SwapObstacle {
   readonly object: string;
   /** Why a swap cannot carry it, as the end of a sentence: `reads the table, and would read the old one`. */
   readonly reason: string;
-  /** Set: it is in the way only when the type of one of these changes, and then whatever the strategy is. */
+  /**
+   * Set: it is in the way only when the type of one of these changes, and then whatever the strategy is.
+   * `reason` ends before their names: `depends on the type of`.
+   */
   readonly columns?: readonly string[];
 }
 

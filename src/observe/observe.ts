@@ -7,6 +7,8 @@
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { Observed, ObservedLedger, ObservedTable } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
+import { desiredShape } from '../plan/desired-shape.ts';
+import { planMend } from '../plan/mend.ts';
 import { readLedger } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { selectHasRowsSql } from '../sql/has-rows.ts';
@@ -20,6 +22,7 @@ import { flag, number, tableName } from './read.ts';
 import { observeSchemas, observeServer } from './server.ts';
 import { observeShapes, type Shapes } from './shapes.ts';
 import { observeSlot } from './slot.ts';
+import { readSwapObstacles } from './swap-obstacles.ts';
 import { observeTypes } from './type-closure.ts';
 
 /** A session on either side. Reading is all that happens on them. */
@@ -89,6 +92,10 @@ export async function observeTables(
     sessions.destination,
     unfinished(mirror, look.ledger, destinations),
   );
+  const obstacles = await readSwapObstacles(
+    sessions.destination,
+    obstructible(mirror, sources, destinations),
+  );
   return {
     source: look.source,
     destination: look.destination,
@@ -106,7 +113,7 @@ export async function observeTables(
         destinationShape: destinations.get(destinationKey),
         destinationHasRows: filled.get(destinationKey),
         types: typesOf(columnTypes(table)),
-        swapObstacles: [],
+        swapObstacles: obstacles.get(destinationKey) ?? [],
       };
     }),
   };
@@ -149,6 +156,21 @@ function unfinished(mirror: Mirror, ledger: ObservedLedger, shapes: Shapes): Tab
       const shape = shapes.get(formatTableName(table));
       return shape?.readable === true && !started.has(formatTableName(table));
     });
+}
+
+/** The tables that a resync may put another in the place of, or change a column's type of. */
+function obstructible(mirror: Mirror, sources: Shapes, destinations: Shapes): TableName[] {
+  return mirror.tables
+    .filter((table) => {
+      const source = sources.get(formatTableName(table.source));
+      const actual = destinations.get(formatTableName(table.destination));
+      if (source === undefined || actual === undefined) return false;
+      return (
+        table.resyncStrategy === 'swap' ||
+        planMend(desiredShape(mirror, table, source), actual).retyped.length > 0
+      );
+    })
+    .map((table) => table.destination);
 }
 
 async function observeRows(

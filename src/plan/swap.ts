@@ -1,0 +1,69 @@
+import type { Observed, SwapObstacle } from '../core/observed.ts';
+import { formatTableName } from '../core/table-name.ts';
+import { planMend } from './mend.ts';
+import type { Refusal } from './plan.ts';
+import { refuse } from './refuse.ts';
+import type { TableCase } from './table-case.ts';
+
+const RETYPE_HINT =
+  'Drop or change the object that the message names for the time of the resync; where a type changes, it is in the way of either resyncStrategy.';
+
+/**
+ * What a copy by swap would not carry over or may not do: at most one refusal, that names all of it.
+ * What a change of type would break is among it.
+ */
+export function swapRefusals(tableCase: TableCase, { destination }: Observed): Refusal[] {
+  const { table, observed } = tableCase;
+  const always = observed.swapObstacles.filter(({ columns }) => columns === undefined);
+  const named = new Set(always.map(({ object }) => object));
+  const retyped = retypeObstacles(tableCase).filter(({ object }) => !named.has(object));
+  const sentences = [
+    ...(destination.canCreate
+      ? []
+      : [
+          `role ${destination.role.name} may not CREATE in database ${destination.database}, which the schema of its shadow needs`,
+        ]),
+    ...[...always, ...retyped].map(toSentence),
+  ];
+  if (sentences.length === 0) return [];
+  return [
+    refuse(
+      table,
+      'SwapObstructed',
+      `${formatTableName(table.destination)} cannot be swapped: ${sentences.join('; ')}`,
+      retyped.length > 0 ? RETYPE_HINT : undefined,
+    ),
+  ];
+}
+
+/** The same for a copy into the table itself (`truncate`): only what stands in the way of mending its columns. */
+export function retypeRefusals(tableCase: TableCase): Refusal[] {
+  const { table } = tableCase;
+  const obstacles = retypeObstacles(tableCase);
+  if (obstacles.length === 0) return [];
+  return [
+    refuse(
+      table,
+      'SchemaMismatch',
+      `${formatTableName(table.destination)} cannot be given the source's types: ${obstacles.map(toSentence).join('; ')}`,
+      RETYPE_HINT,
+    ),
+  ];
+}
+
+/** Those that count for some columns only, where the copy changes one of them. */
+function retypeObstacles({ observed, desired }: TableCase): SwapObstacle[] {
+  const actual = observed.destinationShape;
+  if (desired === undefined || actual === undefined) return [];
+  const { retyped } = planMend(desired, actual);
+  return observed.swapObstacles.flatMap((obstacle) => {
+    const columns = obstacle.columns?.filter((column) => retyped.includes(column)) ?? [];
+    return columns.length === 0 ? [] : [{ ...obstacle, columns }];
+  });
+}
+
+function toSentence({ object, reason, columns }: SwapObstacle): string {
+  return columns === undefined
+    ? `${object} ${reason}`
+    : `${object} ${reason} ${columns.join(', ')}, which the resync changes`;
+}

@@ -1,0 +1,91 @@
+/** The rights that a swap takes: what our role lacks is found before anything is copied. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readSwapObstacles } from '../../src/observe/swap-obstacles.ts';
+import { openSession, type Session } from '../../src/postgres/session.ts';
+import { name, type Pair, startPair } from '../execute/pair.ts';
+
+const TABLE = 'public.orders';
+
+const ORDERS = /* sql */ `
+  create table public.orders (id int primary key, note text);
+`;
+
+async function sentencesOf(session: Session): Promise<string[]> {
+  const found = await readSwapObstacles(session, [name(TABLE)]);
+  return (found.get(TABLE) ?? [])
+    .filter((obstacle) => obstacle.columns === undefined)
+    .map(({ object, reason }) => `${object} ${reason}`);
+}
+
+/** A role of its own for the test, and a session as it on the pair's destination. */
+async function openAs(pair: Pair, role: string): Promise<Session> {
+  const session = await openSession(pair.mirror.destination, { mirror: role, role: 'owner' });
+  await session.query(/* sql */ `set role ${role}`);
+  return session;
+}
+
+let roles = 0;
+
+/** Roles are the whole server's: each test takes new names. */
+async function createRoles(pair: Pair, count: number): Promise<string[]> {
+  const created = Array.from({ length: count }, () => `swap_${process.pid}_${++roles}`);
+  for (const role of created) await pair.onDestination(`create role ${role}`);
+  return created;
+}
+
+test('a role finds what it does not own or may not do', async () => {
+  await using pair = await startPair([]);
+  const [ours = '', owner = '', other = ''] = await createRoles(pair, 3);
+  await pair.onDestination(`
+    ${ORDERS}
+    create schema apart;
+    create table public.lines (id int references public.orders);
+    create table public.regions (id int primary key);
+    alter table public.orders add foreign key (id) references public.regions;
+    create view public.notes as select note from public.orders;
+    create view apart.notes as select note from public.orders;
+    create function public.total() returns bigint begin atomic select count(*) from public.orders; end;
+    create policy by_order on public.lines using (exists (select from public.orders o where o.id = lines.id));
+    create publication listed for table public.orders;
+    alter table public.orders owner to ${owner};
+    alter view apart.notes owner to ${owner};
+    grant ${owner} to ${ours} with inherit true, set false;
+    alter table public.lines owner to ${other};
+  `);
+  await using session = await openAs(pair, ours);
+  const changed = 'has to be changed with it, and';
+  assert.deepEqual(await sentencesOf(session), [
+    `role ${owner} owns the table, and role ${ours} may not SET ROLE to it`,
+    `schema public is where the table is, and its owner may not CREATE in it`,
+    `schema public is where the table is, and role ${ours} may not CREATE in it`,
+    `table constraint orders_id_fkey on public.orders has to be made anew, and role ${ours} lacks REFERENCES on the other table`,
+    `function public.total() ${changed} role ${ours} does not own it`,
+    `policy by_order on public.lines ${changed} role ${ours} does not own it`,
+    `publication listed ${changed} role ${ours} does not own it`,
+    `table constraint lines_id_fkey on public.lines ${changed} role ${ours} does not own it`,
+    `view apart.notes ${changed} role ${ours} may not CREATE in its schema`,
+    `view public.notes ${changed} role ${ours} does not own it`,
+  ]);
+  await using stranger = await openAs(pair, other);
+  assert.deepEqual((await sentencesOf(stranger)).slice(0, 3), [
+    `schema public is where the table is, and its owner may not CREATE in it`,
+    `schema public is where the table is, and role ${other} may not CREATE in it`,
+    `table public.orders is not owned by role ${other}`,
+  ]);
+});
+
+test('a superuser and the owner with its rights find none', async () => {
+  await using pair = await startPair([]);
+  const [owner = ''] = await createRoles(pair, 1);
+  await pair.onDestination(`
+    ${ORDERS}
+    create view public.notes as select note from public.orders;
+    grant create on schema public to ${owner};
+    alter table public.orders owner to ${owner};
+    alter view public.notes owner to ${owner};
+  `);
+  assert.deepEqual(await sentencesOf(pair.destination), []);
+  await using session = await openAs(pair, owner);
+  assert.deepEqual(await sentencesOf(session), []);
+});
