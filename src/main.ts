@@ -3,6 +3,7 @@
 import { CommanderError } from 'commander';
 import { EXIT } from './cli/exit-codes.ts';
 import { buildProgram } from './cli/program.ts';
+import { driverCode } from './core/errors.ts';
 import { createLog } from './core/log.ts';
 
 /** Longer than any safe point is away. */
@@ -19,11 +20,20 @@ function stop(): void {
 
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
+// Whoever read our results has read enough, as `head` does.
+process.stdout.on('error', (error) => {
+  if (driverCode(error) !== 'EPIPE') throw error;
+  process.exit(EXIT.done);
+});
 
 const program = buildProgram({
   out: {
     print: (text) => process.stdout.write(text),
     error: (text) => process.stderr.write(text),
+    screen: () => {
+      const { isTTY, columns, rows } = process.stdout;
+      return isTTY ? { columns, rows } : undefined;
+    },
   },
   signal: stopping.signal,
   onHangup: (listener) => process.on('SIGHUP', listener),

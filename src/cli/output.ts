@@ -4,4 +4,12 @@ export interface Output {
   readonly print: (text: string) => void;
   /** A message for people, to stderr. */
   readonly error: (text: string) => void;
+  /** Undefined when stdout is no terminal. */
+  readonly screen?: () => Screen | undefined;
+}
+
+/** What a terminal can show, in letters and lines. */
+export interface Screen {
+  readonly columns: number;
+  readonly rows: number;
 }

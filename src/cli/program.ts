@@ -91,7 +91,11 @@ function addStatus(root: Command, { out, signal, exit }: Environment): void {
     .addOption(
       new Option('-o, --output <format>').choices(['table', 'yaml', 'json']).default('table'),
     )
-    .option('--watch', 'again every second, until stopped', false)
+    .option(
+      '--watch',
+      'go on, until stopped: redrawn on a terminal, elsewhere a line for each change',
+      false,
+    )
     .action(
       async (
         name: string | undefined,

@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import Table from 'cli-table3';
 import { systemClock } from '../core/clock.ts';
 import { readStatus } from '../status/read-status.ts';
 import { statusPath } from '../status/status-file.ts';
 import type { Status } from '../status/status.ts';
-import type { TableStatus } from '../status/table-status.ts';
 import { EXIT } from './exit-codes.ts';
-import type { Output } from './output.ts';
+import type { Output, Screen } from './output.ts';
 import { selectMirrors } from './select-mirrors.ts';
+import { drawChanges, drawMirror, fit } from './status-lines.ts';
 
 export interface StatusOptions {
   readonly dir: string;
@@ -17,91 +16,136 @@ export interface StatusOptions {
   readonly signal: AbortSignal;
 }
 
-const WATCH_INTERVAL_MS = 1_000;
-const CLEAR_SCREEN = '\u001B[H\u001B[2J';
+/** One mirror, and its status when the daemon has written one. */
+interface Found {
+  readonly name: string;
+  readonly status: Status | undefined;
+}
 
-/** `bunnydb status [NAME]`: what the daemon wrote last. Returns the exit code; 1 when a mirror has no status yet. */
+const WATCH_INTERVAL_MS = 1_000;
+
+/**
+ * `bunnydb status [NAME]`: what the daemon wrote last. Returns the exit code; 1 when a mirror has no status
+ * yet. With --watch until stopped: redrawn in place on a terminal; elsewhere first all of it, then a line
+ * for each change. As yaml or json the whole anew whenever it changed.
+ */
 export async function status(
   name: string | undefined,
   options: StatusOptions,
   out: Output,
 ): Promise<number> {
-  for (;;) {
-    const mirrors = await selectMirrors(options.dir, name, out);
-    if (mirrors === undefined) return EXIT.invalidFiles;
-    const names = mirrors.map((mirror) => mirror.name);
-    const { text, isComplete } = await render(names, options);
-    out.print(options.watch ? CLEAR_SCREEN + text : text);
-    if (!options.watch) return isComplete ? EXIT.done : EXIT.failed;
+  const mirrors = await selectMirrors(options.dir, name, out);
+  if (mirrors === undefined) return EXIT.invalidFiles;
+  const names = mirrors.map((mirror) => mirror.name);
+  if (!options.watch) {
+    const found = await readAll(names, options.statusDir);
+    out.print(await render(found, options));
+    return found.every((one) => one.status !== undefined) ? EXIT.done : EXIT.failed;
+  }
+  await watch({ name, names }, options, out);
+  return EXIT.done;
+}
+
+/** A file that is edited is broken now and then: until it is whole again the mirrors of before are shown. */
+async function watch(
+  { name, names }: { readonly name: string | undefined; readonly names: readonly string[] },
+  options: StatusOptions,
+  out: Output,
+): Promise<void> {
+  const view = createView(options, out);
+  let known = names;
+  while (!options.signal.aborted) {
+    const problems: string[] = [];
+    const quiet = { print: out.print, error: (text: string) => void problems.push(text.trimEnd()) };
+    const mirrors = await selectMirrors(options.dir, name, quiet);
+    known = mirrors?.map((mirror) => mirror.name) ?? known;
+    await view(await readAll(known, options.statusDir), problems);
     await systemClock.sleep(WATCH_INTERVAL_MS, options.signal);
-    if (options.signal.aborted) return EXIT.done;
   }
 }
 
-async function render(
-  names: readonly string[],
-  { statusDir, output }: StatusOptions,
-): Promise<{ text: string; isComplete: boolean }> {
-  const found = await Promise.all(
+type View = (found: readonly Found[], problems: readonly string[]) => Promise<void>;
+
+function createView(options: StatusOptions, out: Output): View {
+  if (options.output === 'table' && out.screen?.() !== undefined) return onScreen(out);
+  return options.output === 'table' ? asLog(out) : asDocuments(options, out);
+}
+
+const CLEAR_SCREEN = '\u001B[2J';
+/** Wrapping off and home; each line to its end; all below. Nothing is cleared first, so nothing flickers. */
+const [FRAME_START, LINE_END, FRAME_END] = [
+  '\u001B[?7l\u001B[H',
+  '\u001B[K\n',
+  '\u001B[J\u001B[?7h',
+];
+
+function onScreen(out: Output): View {
+  let last = '';
+  return async (found, problems) => {
+    // The line below the last is where the cursor stays.
+    const { columns, rows }: Screen = out.screen?.() ?? { columns: 80, rows: 24 };
+    const lines = fit([...drawAll(found), ...problems], { columns, rows: rows - 1 });
+    const frame = FRAME_START + lines.map((line) => line + LINE_END).join('') + FRAME_END;
+    if (frame !== last) out.print(last === '' ? CLEAR_SCREEN + frame : frame);
+    last = frame;
+  };
+}
+
+function asLog(out: Output): View {
+  const shown = new Map<string, Status>();
+  let lastProblems = '';
+  let isFirst = true;
+  return async (found, problems) => {
+    if (isFirst) out.print(drawAll(found).map(asLine).join(''));
+    for (const { name, status: now } of found) {
+      if (now === undefined) continue;
+      if (!isFirst)
+        out.print(drawChanges(shown.get(name), now, systemClock.now()).map(asLine).join(''));
+      shown.set(name, now);
+    }
+    const text = problems.map(asLine).join('');
+    if (text !== lastProblems) out.error(text);
+    lastProblems = text;
+    isFirst = false;
+  };
+}
+
+function asDocuments(options: StatusOptions, out: Output): View {
+  let last = '';
+  return async (found) => {
+    const text = await render(found, options);
+    if (text !== last) out.print(last !== '' && options.output === 'yaml' ? `---\n${text}` : text);
+    last = text;
+  };
+}
+
+async function readAll(names: readonly string[], statusDir: string): Promise<readonly Found[]> {
+  return Promise.all(
     names.map(async (name) => ({ name, status: await readStatus(statusDir, name) })),
   );
-  const isComplete = found.every((one) => one.status !== undefined);
+}
+
+async function render(found: readonly Found[], options: StatusOptions): Promise<string> {
+  if (options.output === 'table') return drawAll(found).map(asLine).join('');
   const known = found.flatMap((one) => (one.status ? [one.status] : []));
-  if (output === 'json') return { text: `${JSON.stringify(known, null, 2)}\n`, isComplete };
-  if (output === 'yaml') {
-    const files = await Promise.all(
-      known.map(async ({ metadata }) => readFile(statusPath(statusDir, metadata.name), 'utf8')),
-    );
-    return { text: files.join('---\n'), isComplete };
-  }
-  const missing = found
-    .filter((one) => one.status === undefined)
-    .map(({ name }) => `${name}: no status yet; is the daemon running?\n`);
-  return { text: [...known.map(mirrorTable), ...missing].join('\n'), isComplete };
+  if (options.output === 'json') return `${JSON.stringify(known, null, 2)}\n`;
+  const files = known.map(async ({ metadata }) =>
+    readFile(statusPath(options.statusDir, metadata.name), 'utf8'),
+  );
+  return (await Promise.all(files)).join('---\n');
 }
 
-function mirrorTable({ metadata, status: mirror }: Status): string {
-  const ready = mirror.conditions.find(({ type }) => type === 'Ready');
-  const lag = mirror.lag ? `, ${mirror.lag.seconds.toFixed(1)} s behind` : '';
-  const table = new Table({
-    head: ['TABLE', 'PHASE', 'PROGRESS', 'GENERATION', 'MESSAGE'],
-    style: { head: [], border: [], compact: true },
-    chars: PLAIN,
-  });
-  for (const one of mirror.tables)
-    table.push([one.source, one.phase, progress(one), generation(one), message(one)]);
-  return `${metadata.name}: ${mirror.state}${lag}\n${ready?.reason ?? ''}: ${ready?.message ?? ''}\n${table.toString()}\n`;
+/** An empty line between two mirrors. */
+function drawAll(found: readonly Found[]): string[] {
+  const now = systemClock.now();
+  return found.flatMap(({ name, status: known }, index) => [
+    ...(index === 0 ? [] : ['']),
+    ...(known === undefined
+      ? [`${name}: no status yet; is the daemon running?`]
+      : drawMirror(known, now)),
+  ]);
 }
 
-function progress({ resync }: TableStatus): string {
-  if (!resync) return '';
-  if (resync.step !== 'Copying') return resync.step;
-  return `${resync.percent} % (${resync.rowsCopied} of about ${resync.rowsTotal} rows)`;
+function asLine(text: string): string {
+  return `${text}\n`;
 }
-
-function generation({ resyncGeneration: { desired, observed } }: TableStatus): string {
-  return observed === desired ? String(desired) : `${observed ?? '-'} -> ${desired}`;
-}
-
-function message({ error }: TableStatus): string {
-  return error ? `${error.message}. ${error.hint}` : '';
-}
-
-/** Columns by spaces alone: read well, and cut well. */
-const PLAIN = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-};
