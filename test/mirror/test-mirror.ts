@@ -11,7 +11,7 @@ import type { Connection } from '../../src/core/mirror.ts';
 import type { TablePhase } from '../../src/core/table-state.ts';
 import type { Row } from '../../src/postgres/session.ts';
 import type { Cluster } from '../servers/cluster.ts';
-import { type CommandResult, Daemon, runCommand } from '../servers/daemon.ts';
+import { type CommandResult, Daemon, type NodeOptions, runCommand } from '../servers/daemon.ts';
 import { guardFolder, until } from '../servers/processes.ts';
 import type { SharedClusters } from '../servers/shared.ts';
 import { assertSameRows, type Place } from './compare.ts';
@@ -90,13 +90,14 @@ export class TestMirror implements AsyncDisposable {
     await rename(`${path}.tmp`, path);
   }
 
-  async start(args: readonly string[] = []): Promise<Daemon> {
+  async start(args: readonly string[] = [], node: NodeOptions = {}): Promise<Daemon> {
     const { mirrorDirectory, statusDirectory, log } = this;
     this.#daemon = await Daemon.start({
       mirrorDirectory,
       statusDirectory,
       log,
       args: ['--log-level', 'debug', ...args],
+      ...node,
     });
     return this.#daemon;
   }

@@ -9,13 +9,19 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const STOP_TIMEOUT_MS = 10_000;
 const LOG_TAIL_LINES = 20;
 
-export interface DaemonOptions {
+/** What a test puts beside the daemon's own code in its process. */
+export interface NodeOptions {
+  /** Arguments of node itself, before the program. */
+  readonly nodeArgs?: readonly string[];
+  /** For passwords too. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface DaemonOptions extends NodeOptions {
   readonly mirrorDirectory: string;
   readonly statusDirectory: string;
   /** Where its log goes, appended. */
   readonly log: string;
-  /** For passwords. */
-  readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
 }
 
@@ -33,11 +39,12 @@ export class Daemon implements AsyncDisposable {
 
   /** Starts `bunnydb run`. */
   static async start(options: DaemonOptions): Promise<Daemon> {
-    const { mirrorDirectory, statusDirectory, args = [] } = options;
+    const { mirrorDirectory, statusDirectory, args = [], nodeArgs = [] } = options;
+    const command = [...LOADER, ...nodeArgs, PROGRAM, 'run'];
     const log = await open(options.log, 'a');
     const child = spawn(
       process.execPath,
-      [...COMMAND, 'run', '--dir', mirrorDirectory, '--status-dir', statusDirectory, ...args],
+      [...command, '--dir', mirrorDirectory, '--status-dir', statusDirectory, ...args],
       {
         cwd: ROOT,
         env: { ...process.env, ...options.env },
@@ -60,6 +67,11 @@ export class Daemon implements AsyncDisposable {
 
   get exitCode(): number | null {
     return this.#child.exitCode;
+  }
+
+  /** What ended it, if a signal did. */
+  get signalCode(): NodeJS.Signals | null {
+    return this.#child.signalCode;
   }
 
   /** Throws with the end of its log when it is gone. */
@@ -94,7 +106,8 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-const COMMAND = ['--import', 'tsx', 'src/main.ts'];
+const LOADER = ['--import', 'tsx'];
+const PROGRAM = 'src/main.ts';
 
 export interface CommandResult {
   readonly code: number;
@@ -110,7 +123,7 @@ export async function runCommand(
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [...COMMAND, ...args],
+      [...LOADER, PROGRAM, ...args],
       { cwd: ROOT, env: { ...process.env, ...env } },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
