@@ -57,7 +57,7 @@ wanted as (
  */
 const SELECT_DEPENDENTS = /* sql */ `
 with ${WANTED},
-part (kind, oid, classid, objid) as (
+part (kind, oid, classid, objid) as materialized (
   select 'table', oid, 'pg_class'::regclass, oid from wanted
   union all
   select 'type', oid, 'pg_type'::regclass, unnest(array[reltype, typarray]) from wanted
@@ -68,7 +68,7 @@ part (kind, oid, classid, objid) as (
     and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
   join pg_class s on s.oid = d.objid and s.relkind = 'S'
 ),
-dependent as (
+dependent as materialized (
   select p.oid, d.classid, d.objid, d.objsubid,
     bool_or(p.kind = 'table') as on_table,
     bool_or(p.kind = 'type') as on_type,
@@ -138,7 +138,7 @@ order by w.schema, w.name, subject.type, subject.identity collate "C"`;
 /** What the table itself is, what it belongs to, and the rights that a swap takes. */
 const SELECT_CIRCUMSTANCES = /* sql */ `
 with ${WANTED},
-circumstance (kind, oid, classid, objid, objsubid) as (
+circumstance (kind, oid, classid, objid, objsubid) as materialized (
   select case when relkind = 'p' then 'partitioned' else 'typed' end, oid, 'pg_class'::regclass, oid, 0
   from wanted where relkind = 'p' or reloftype <> 0
   union all
@@ -183,16 +183,20 @@ circumstance (kind, oid, classid, objid, objsubid) as (
   from wanted w join pg_seclabel l on l.classoid = 'pg_class'::regclass and l.objoid = w.oid
   union all
   select case when other.relkind = 'p' then 'partitioned end' else 'references' end,
-    w.oid, 'pg_constraint'::regclass, con.oid, 0
-  from wanted w
-  join pg_constraint con on con.contype = 'f' and con.conparentid = 0 and w.oid in (con.conrelid, con.confrelid)
-  join pg_class other on other.oid = case w.oid when con.conrelid then con.confrelid else con.conrelid end
-  where other.oid <> w.oid and (
-    other.relkind = 'p'
-    or con.conrelid = w.oid and not has_table_privilege(other.oid, 'references') and exists (
-      select from unnest(con.confkey) as k (attnum)
-      where not has_column_privilege(other.oid, k.attnum, 'references')
-    )
+    key.oid, 'pg_constraint'::regclass, key.con, 0
+  from (
+    select w.oid, con.oid, con.confrelid, con.confkey
+    from wanted w join pg_constraint con on con.conrelid = w.oid
+    where con.contype = 'f' and con.conparentid = 0 and con.confrelid <> w.oid
+    union all
+    select w.oid, con.oid, con.conrelid, null
+    from wanted w join pg_constraint con on con.confrelid = w.oid
+    where con.contype = 'f' and con.conparentid = 0 and con.conrelid <> w.oid
+  ) key (oid, con, other, attnums)
+  join pg_class other on other.oid = key.other
+  where other.relkind = 'p' or not has_table_privilege(other.oid, 'references') and exists (
+    select from unnest(key.attnums) as k (attnum)
+    where not has_column_privilege(other.oid, k.attnum, 'references')
   )
 )
 select w.schema, w.name, current_user::text as role, c.kind, subject.type || ' ' || subject.identity as object
