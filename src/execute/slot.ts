@@ -22,21 +22,27 @@ select pg_drop_replication_slot(slot_name)
 from pg_replication_slots
 where slot_name = $1 and plugin = 'pgoutput' and database = current_database()`;
 
-/** A prepared transaction holds its xid without any session. */
+/**
+ * A prepared transaction holds its xid without any session. Of sessions of other roles an ordinary role
+ * sees neither state nor age, but that they are there.
+ */
 const SELECT_OLDEST_WRITER = /* sql */ `
-select 'pid ' || a.pid as who,
-  coalesce(a.usename::text, '') as role,
-  coalesce(a.application_name, '') as application,
-  coalesce(a.state, '') as state,
-  extract(epoch from clock_timestamp() - a.xact_start)::bigint::text as age_seconds,
-  age(a.backend_xid)::text as xid_age
-from pg_stat_activity a
-where a.backend_xid is not null and a.pid <> pg_backend_pid()
-union all
-select 'prepared transaction ' || p.gid, p.owner::text, '', 'prepared',
-  extract(epoch from clock_timestamp() - p.prepared)::bigint::text, age(p.transaction)::text
-from pg_prepared_xacts p
-order by 6 desc
+select who, role, application, state, age_seconds::text
+from (
+  select 'pid ' || a.pid as who,
+    coalesce(a.usename::text, '') as role,
+    coalesce(a.application_name, '') as application,
+    coalesce(a.state, '') as state,
+    extract(epoch from clock_timestamp() - a.xact_start)::bigint as age_seconds,
+    age(a.backend_xid) as xid_age
+  from pg_stat_activity a
+  where a.backend_xid is not null and a.pid <> pg_backend_pid()
+  union all
+  select 'prepared transaction ' || p.gid, p.owner::text, '', 'prepared',
+    extract(epoch from clock_timestamp() - p.prepared)::bigint, age(p.transaction)
+  from pg_prepared_xacts p
+) writer
+order by xid_age desc
 limit 1`;
 
 /**
@@ -82,11 +88,14 @@ async function makeSlot(source: Session, slot: string): Promise<Lsn> {
 async function describeBlocker(source: Session): Promise<string> {
   const [row] = await source.query(SELECT_OLDEST_WRITER);
   if (!row) return 'a transaction was open that is gone by now';
+  const age = row['age_seconds'];
   const details = [
     ...(row['role'] === '' ? [] : [`role ${row['role']}`]),
     ...(row['application'] === '' ? [] : [`application ${row['application']}`]),
     ...(row['state'] === '' ? [] : [row['state'] ?? '']),
-    `open for ${row['age_seconds'] ?? '?'} s`,
+    typeof age === 'string'
+      ? `open for ${age} s`
+      : 'its age is shown to members of pg_read_all_stats',
   ];
   return `the slot waits for ${row['who']} (${details.join(', ')})`;
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MirrorError } from '../../src/core/errors.ts';
+import { silentLog } from '../../src/core/log.ts';
 import { parseLsn } from '../../src/core/lsn.ts';
+import { createSlot } from '../../src/execute/slot.ts';
 import { readLedger, recordSlot } from '../../src/postgres/ledger.ts';
-import { openSession } from '../../src/postgres/session.ts';
+import { openSession, type Session } from '../../src/postgres/session.ts';
 import { mirrorTable, type Pair, startPair } from './pair.ts';
 
 const TABLE = 'create table public.t (id int primary key)';
@@ -39,6 +41,54 @@ test('a slot that has to wait says for whom, and leaves nothing behind', async (
   const { slot, ledger } = await pair.observe();
   assert.equal(ledger.mirror?.slotState, 'created');
   assert.equal(ledger.mirror?.appliedLsn, slot?.confirmedFlushLsn);
+});
+
+test('of several the slot names the oldest, not the one whose age has the larger first digit', async () => {
+  await using pair = await withTable();
+  const open = async (name: string): Promise<Session> => {
+    const session = await openSession(pair.mirror.source, { mirror: name, role: 'writer' });
+    await session.query('begin');
+    await session.query(`insert into public.t values (${name === 'oldest' ? 1 : 2})`);
+    return session;
+  };
+  await using oldest = await open('oldest');
+  for (let count = 0; count < 110; count += 1) await pair.onSource('select pg_current_xact_id()');
+  await using newest = await open('newest');
+  await assert.rejects(
+    pair.execute(),
+    /the slot waits for pid \d+ \(role postgres, application bunnydb:oldest:/,
+  );
+  await oldest.query('rollback');
+  await newest.query('rollback');
+  await pair.execute();
+});
+
+test('a role that may not see other sessions is told who it is and how to see the rest', async () => {
+  await using pair = await withTable();
+  const role = `blind_${pair.mirror.source.database.replaceAll(/[^a-z0-9]/g, '_')}`;
+  await pair.onSource(
+    `create role ${role} login replication password 'x'; grant ${role} to current_user`,
+  );
+  try {
+    await using writer = await openSession(pair.mirror.source, {
+      mirror: 'blocker',
+      role: 'writer',
+    });
+    await writer.query('begin');
+    await writer.query('insert into public.t values (1)');
+    const observed = await pair.observe();
+    const owner = { mirror: pair.mirror.name, epoch: 0n };
+    const { mirror, source, destination } = pair;
+    const ctx = { mirror, source, destination, observed, owner, log: silentLog() };
+    await source.query(`set role ${role}`);
+    await assert.rejects(
+      createSlot(ctx, { kind: 'create-slot', adopt: false }),
+      /^MirrorError: the slot waits for pid \d+ \(role postgres, application bunnydb:blocker:writer, its age is shown to members of pg_read_all_stats\)$/,
+    );
+  } finally {
+    await pair.source.query('reset role');
+    await pair.onSource(`drop role ${role}`);
+  }
 });
 
 test('a session that has only read keeps no slot waiting', async () => {
