@@ -46,15 +46,16 @@ export async function restoreForeignKey(
   const { owner, name, definition, id } = saved;
   const actual = await observeDestinationShape(destination, owner);
   // An owner that is gone took its foreign key along.
-  const changed = actual !== undefined && !hasForeignKey(actual, name);
+  const isMissing = actual !== undefined && !hasForeignKey(actual, name);
   const validate = actual?.kind === 'partitioned';
-  if (changed)
+  if (isMissing)
     await destination.query(restoreForeignKeySql(owner, { name, definition }, { validate }));
   checkpoint('foreign-key-restored', table?.source ?? saved.table);
   if (actual !== undefined && !validate && !isNotValid(definition))
     await validateKey(destination, owner, name);
   await forgetForeignKey(destination, id);
-  return outcome(kind, owner, changed, name);
+  // Forgotten is a change too: the next look must not wait for its timer.
+  return outcome(kind, owner, true, name);
 }
 
 /** Reads the rows once; a key that is valid is left as it is. */
