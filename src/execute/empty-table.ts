@@ -1,4 +1,5 @@
 import type { Mend } from '../core/mend.ts';
+import { sameTable } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { fenceTable, saveForeignKey, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
@@ -24,6 +25,8 @@ export async function emptyTable(
   await session.transaction(async () => {
     await fenceTable(session, owner, record.id);
     for (const key of await readInboundForeignKeys(session, table, { own })) {
+      // One of its own that is not as the source has it does not come back.
+      if (sameTable(key.owner, table) && mend.droppedConstraints.includes(key.name)) continue;
       await saveForeignKey(session, owner, { ...key, table });
       await session.query(dropForeignKeySql(key.owner, key.name));
     }

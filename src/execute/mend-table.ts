@@ -1,4 +1,5 @@
 /** Gives a destination table the source's shape where it has another, while it is empty. */
+import { DatabaseError } from 'pg';
 import { classify, MirrorError } from '../core/errors.ts';
 import type { Mend } from '../core/mend.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
@@ -35,16 +36,23 @@ export async function alterShape(
   }
 }
 
+/** What depends on a column or a key is named in the detail alone; these details hold no row. */
+const NAMES_DEPENDENTS: ReadonlySet<string | undefined> = new Set(['2BP01', '0A000']);
+
 /** A lock that did not come and a connection that is gone are not about the shape. */
 function inTheWay(table: TableName, thrown: unknown): MirrorError {
   const error = classify(thrown);
   if (error.code !== 'Unexpected' && error.code !== 'SchemaMismatch') return error;
+  const { cause } = error;
+  const detail =
+    cause instanceof DatabaseError && NAMES_DEPENDENTS.has(cause.code) ? cause.detail : undefined;
+  const message = [error.message, ...(detail?.split('\n') ?? [])].join('; ');
   return new MirrorError(
     'SchemaMismatch',
-    `${formatTableName(table)} cannot be given the source's shape: ${error.message}`,
+    `${formatTableName(table)} cannot be given the source's shape: ${message}`,
     {
-      cause: error.cause,
-      hint: 'Drop what depends on the old shape at the destination (the log names it), or alter the table by hand.',
+      cause,
+      hint: 'Drop what depends on the old shape at the destination, or alter the table there by hand.',
     },
   );
 }

@@ -4,7 +4,13 @@
  */
 import type { ColumnChange, Mend } from '../core/mend.ts';
 import type { Generation } from '../core/mirror.ts';
-import type { ColumnShape, ConstraintShape, SequenceShape, TableShape } from '../core/observed.ts';
+import type {
+  ColumnShape,
+  ConstraintShape,
+  ForeignKeyShape,
+  SequenceShape,
+  TableShape,
+} from '../core/observed.ts';
 import { sameTable } from '../core/table-name.ts';
 import { columnDrift, keyDrift, type ColumnProblem } from './drift.ts';
 
@@ -107,7 +113,10 @@ function changedColumns(
       const alters = to.generated === 'no' && from.generated !== 'virtual';
       return [{ from, to, how: alters ? 'alter' : 'replace' }];
     }
-    const reads = from.touches.some((column) => drifting.has(column));
+    // One that reads a column which the source does not have computes from what nobody fills: a renamed one.
+    const reads = from.touches.some(
+      (column) => drifting.has(column) || (to !== from && !wanted.has(column)),
+    );
     return reads ? [{ from, to, how: 'replace' }] : [];
   });
 }
@@ -142,7 +151,11 @@ function droppedParts(
   const onReplaced = (touched: readonly string[]): boolean =>
     touched.some((column) => columns.replaced.has(column));
   return {
+    // A foreign key first: it depends on what it references, which may be of the same table.
     droppedConstraints: [
+      ...actual.foreignKeys.filter(
+        (key) => onReplaced(key.columns) || differs(key, desired.foreignKeys),
+      ),
       ...actual.constraints.filter(
         ({ name, kind, touches, columns: keys }) =>
           (lacking.has(name) && (kind !== 'check' || constraintNames.has(name))) ||
@@ -151,13 +164,23 @@ function droppedParts(
           onReplaced(touches) ||
           (kind === 'primary key' && keys.some((column) => nullable.has(column))),
       ),
-      ...actual.foreignKeys.filter(({ columns: keys }) => onReplaced(keys)),
     ].map(({ name }) => name),
     // An invalid one has its name taken too, and is as good as missing.
     droppedIndexes: actual.indexes
       .filter(({ name, touches }) => lacking.has(name) || onReplaced(touches))
       .map(({ name }) => name),
   };
+}
+
+/** The source has one of that name, and it says something else. */
+function differs(key: ForeignKeyShape, desired: readonly ForeignKeyShape[]): boolean {
+  const same = desired.find(({ name }) => name === key.name);
+  return (
+    same !== undefined &&
+    (same.definition !== key.definition ||
+      !sameTable(same.references, key.references) ||
+      same.columns.join() !== key.columns.join())
+  );
 }
 
 /** By what it says, under whatever name. */
