@@ -1,24 +1,189 @@
-import type { TableName } from '../core/table-name.ts';
+/** The shadow of a swap: a table like the live one, in a schema of its own, filled while the live one is read. */
+import type { TableParts } from '../core/belongings.ts';
+import { checkpoint } from '../core/checkpoint.ts';
+import { MirrorError } from '../core/errors.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
+import { readTableParts } from '../observe/table-parts.ts';
 import type { Mend } from '../plan/mend.ts';
-import type { Owner } from '../postgres/ledger.ts';
+import { fenceTable, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
+import { addChecksSql, mendSql } from '../sql/mend.ts';
+import {
+  addIndexSql,
+  addCheckSql,
+  addKeySql,
+  addStatisticsSql,
+  chooseIndexesSql,
+  createShadowSql,
+  createSwapSchemaSql,
+  dropSwappedSql,
+  isSwapSchema,
+  type LeftOut,
+  leftOutIn,
+  oldOf,
+  renameSequencesSql,
+  SELECT_SWAP_SCHEMAS,
+  shadowOf,
+  shadowStatistics,
+  tuneSql,
+} from '../sql/shadow.ts';
 
+/**
+ * Drops what an earlier run left, then makes the shadow: empty, in the source's shape, without keys and
+ * indexes. Idempotent; one transaction. Returns its name. Throws SwapObstructed when a schema of that
+ * name is not ours.
+ */
 export async function createShadow(
-  _session: Session,
-  _owner: Owner,
-  _record: TableRecord,
-  _mend: Mend,
+  session: Session,
+  owner: Owner,
+  record: TableRecord,
+  mend: Mend,
 ): Promise<TableName> {
-  throw new Error('being written');
+  const [live, shadow] = [record.destination, shadowOf(record)];
+  const leftOut = { constraints: mend.droppedConstraints, indexes: mend.droppedIndexes };
+  await session.transaction(async () => {
+    await fenceTable(session, owner, record.id);
+    await dropBoth(session, record);
+    const parts = await partsOf(session, live);
+    for (const statement of [
+      ...createSwapSchemaSql(shadow.schema, leftOut),
+      ...createSwapSchemaSql(oldOf(record).schema),
+      createShadowSql(shadow, live, parts),
+    ])
+      await session.query(statement);
+    const made = await partsOf(session, shadow);
+    for (const statement of [
+      ...renameSequencesSql(made.sequences, parts.sequences),
+      ...mendSql(shadow, mend),
+      ...tuneSql(shadow, parts),
+      ...parts.checks
+        .filter(({ name, validated }) => validated && !leftOut.constraints.includes(name))
+        .map((check) => addCheckSql(shadow, check)),
+      ...addChecksSql(shadow, mend),
+    ])
+      await session.query(statement);
+  });
+  return shadow;
 }
+
+/**
+ * After the rows: constraints, indexes and statistics of the live table, under their names, but for what
+ * mend drops. Those that exist only at the destination too. Idempotent: builds what is missing. ANALYZE
+ * is the caller's, when every index is there.
+ */
 export async function buildShadow(
-  _session: Session,
-  _record: TableRecord,
-  _mend: Mend,
+  session: Session,
+  record: TableRecord,
+  mend: Mend,
 ): Promise<void> {
-  throw new Error('being written');
+  await buildMissing(session, record, {
+    constraints: mend.droppedConstraints,
+    indexes: mend.droppedIndexes,
+  });
 }
-export async function dropShadow(_session: Session, _record: TableRecord): Promise<void> {
-  throw new Error('being written');
+
+/** The same for a shadow that was built in an earlier life of this process. Returns what it was built without. */
+export async function completeShadow(session: Session, record: TableRecord): Promise<LeftOut> {
+  const { schema } = shadowOf(record);
+  const comment = (await ownSchemas(session, [schema])).get(schema);
+  if (comment === undefined)
+    throw new MirrorError(
+      'TableMissing',
+      `the shadow ${formatTableName(shadowOf(record))} is gone`,
+      {
+        hint: 'The copy starts again.',
+      },
+    );
+  const leftOut = leftOutIn(comment);
+  await buildMissing(session, record, leftOut);
+  return leftOut;
+}
+
+async function buildMissing(
+  session: Session,
+  record: TableRecord,
+  leftOut: LeftOut,
+): Promise<void> {
+  const shadow = shadowOf(record);
+  const live = await partsOf(session, record.destination);
+  const missing = missingParts(live, await partsOf(session, shadow), leftOut);
+  for (const statement of [
+    ...missing.keys.map((key) => addKeySql(shadow, key)),
+    ...missing.indexes.flatMap((index) => addIndexSql(shadow, index)),
+    ...missing.checks.map((check) => addCheckSql(shadow, check)),
+    ...missing.statistics.flatMap((statistics) => addStatisticsSql(shadow, statistics)),
+    ...chooseIndexesSql(shadow, live, leftOut),
+  ])
+    await session.query(statement);
+}
+
+type Missing = Pick<TableParts, 'checks' | 'keys' | 'indexes' | 'statistics'>;
+
+/** What the live table has and its shadow has not, of what it shall have. */
+export function missingParts(live: TableParts, shadow: TableParts, leftOut: LeftOut): Missing {
+  const has = (parts: readonly { readonly name: string }[], name: string): boolean =>
+    parts.some((part) => part.name === name);
+  const twins = new Set(shadow.statistics.map(({ name }) => name.name));
+  return {
+    checks: live.checks.filter(
+      ({ name }) => !leftOut.constraints.includes(name) && !has(shadow.checks, name),
+    ),
+    keys: live.keys.filter(
+      ({ name }) => !leftOut.constraints.includes(name) && !has(shadow.keys, name),
+    ),
+    indexes: live.indexes.filter(
+      ({ name }) => !leftOut.indexes.includes(name) && !has(shadow.indexes, name),
+    ),
+    statistics: live.statistics.filter(
+      (statistics) => !twins.has(shadowStatistics('', statistics).name),
+    ),
+  };
+}
+
+/**
+ * The shadow, the old table and both schemas, whichever are there. Idempotent, never CASCADE. Throws
+ * SwapObstructed when a schema of that name is not ours.
+ */
+export async function dropShadow(session: Session, record: TableRecord): Promise<void> {
+  const dropped = await session.transaction(async () => dropBoth(session, record));
+  if (dropped) checkpoint('old-dropped', record.source);
+}
+
+/** Returns whether anything was there. */
+async function dropBoth(session: Session, record: TableRecord): Promise<boolean> {
+  const tables = [shadowOf(record), oldOf(record)];
+  const present = await ownSchemas(
+    session,
+    tables.map(({ schema }) => schema),
+  );
+  for (const table of tables.filter(({ schema }) => present.has(schema)))
+    for (const statement of dropSwappedSql(table)) await session.query(statement);
+  return present.size > 0;
+}
+
+/** Those of these schemas that exist, with their comments. */
+async function ownSchemas(
+  session: Session,
+  schemas: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const rows = await session.query(SELECT_SWAP_SCHEMAS, [`{${schemas.join(',')}}`]);
+  return new Map(
+    rows.map((row) => {
+      const [schema, comment] = [row['schema'] ?? '', row['comment'] ?? ''];
+      if (!isSwapSchema(comment))
+        throw new MirrorError('SwapObstructed', `schema ${schema} exists, and we did not make it`);
+      return [schema, comment];
+    }),
+  );
+}
+
+async function partsOf(session: Session, table: TableName): Promise<TableParts> {
+  const parts = await readTableParts(session, table);
+  if (parts === undefined)
+    throw new MirrorError(
+      'TableMissing',
+      `destination table ${formatTableName(table)} does not exist, or is no ordinary table`,
+    );
+  return parts;
 }

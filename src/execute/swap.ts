@@ -1,16 +1,214 @@
+/** The swap itself: in one transaction the shadow takes the table's place, with everything that belongs to it. */
+import { checkpoint } from '../core/checkpoint.ts';
+import { driverCode, MirrorError } from '../core/errors.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
-import type { Owner } from '../postgres/ledger.ts';
-import type { Session } from '../postgres/session.ts';
+import { readBothSides, type Side } from '../observe/belongings.ts';
+import { saveForeignKey, type Owner } from '../postgres/ledger.ts';
+import type { Row, Session } from '../postgres/session.ts';
+import { type LeftOut, oldOf, shadowOf } from '../sql/shadow.ts';
+import {
+  lockAgainstVacuumSql,
+  lockAllSql,
+  type LockList,
+  SELECT_BLOCKERS,
+  SELECT_LOCK_LIST,
+  SELECT_TIMEOUTS,
+  setTimeoutsSql,
+} from '../sql/swap-lock.ts';
+import { keptForeignKeys, type Swap, swapSql } from '../sql/swap.ts';
+import { completeShadow, missingParts } from './shadow.ts';
 
-export type SwapPlan = object;
-export async function prepareSwap(_session: Session, _record: TableRecord): Promise<SwapPlan> {
-  throw new Error('being written');
+/** How long one try may make readers of the table wait behind it. Below any deadlock_timeout in use. */
+export const SWAP_LOCK_TIMEOUT_MS = 200;
+/** Nobody waits behind this lock but a vacuum. Longer than it takes one to give way. */
+const VACUUM_LOCK_TIMEOUT_MS = 3_000;
+
+/** What a try needs and has no time to find out. */
+export interface SwapPlan {
+  readonly locks: LockList;
+  readonly leftOut: LeftOut;
 }
+
+/**
+ * Outside any boundary, on a session that is not the stream's: the shadow gets what the live table got
+ * since it was built, and a vacuum of the server's own gives way. Throws LockTimeout, with who is in the
+ * way, when another kind of maintenance holds the table.
+ */
+export async function prepareSwap(session: Session, record: TableRecord): Promise<SwapPlan> {
+  const leftOut = await completeShadow(session, record);
+  const locks = await readLockList(session, record.destination);
+  try {
+    await session.transaction(async () => {
+      await session.query(`set local lock_timeout = ${VACUUM_LOCK_TIMEOUT_MS}`);
+      await session.query(lockAgainstVacuumSql(locks.tables));
+    });
+  } catch (error) {
+    throw isLockFailure(error)
+      ? await lockTimeout(session, locks, { cause: error, readersToo: false })
+      : error;
+  }
+  return { locks, leftOut };
+}
+
+async function readLockList(session: Session, table: TableName): Promise<LockList> {
+  const rows = await session.query(SELECT_LOCK_LIST, [table.schema, table.name]);
+  const names = (kind: 't' | 'f'): TableName[] =>
+    rows.filter((row) => row['view'] === kind).map(relationName);
+  const tables = names('f').toSorted(
+    (a, b) => compare(a.schema, b.schema) || compare(a.name, b.name),
+  );
+  return { views: names('t'), tables };
+}
+
+function relationName(row: Row): TableName {
+  return { schema: row['schema'] ?? '', name: row['name'] ?? '' };
+}
+
+function compare(a: string, b: string): number {
+  return Number(a > b) - Number(a < b);
+}
+
+/**
+ * In the caller's transaction. Afterwards the shadow is the table, and the old one waits in our schema
+ * for dropShadow; the foreign keys are there, NOT VALID, and in the ledger for the plan to validate. Throws
+ * LockTimeout with who is in the way, SwapObstructed with what cannot be carried over, SchemaMismatch when
+ * the live table got a column meanwhile; the caller's transaction must then be rolled back.
+ */
 export async function swapTables(
-  _session: Session,
-  _owner: Owner,
-  _record: TableRecord,
-  _plan: SwapPlan,
+  session: Session,
+  owner: Owner,
+  record: TableRecord,
+  plan: SwapPlan,
 ): Promise<void> {
-  throw new Error('being written');
+  const [before] = await session.query(SELECT_TIMEOUTS);
+  const role = before?.['role'] ?? '';
+  await lockAll(session, plan.locks);
+  const sides = await readBothSides(session, record.destination, shadowOf(record));
+  const { live, shadow } = bothOf(record, sides);
+  refuseDifference(live, shadow, plan.leftOut);
+  const swap: Swap = { live, shadow, old: oldOf(record), leftOut: plan.leftOut, role };
+  for (const { validated, references, ...key } of keptForeignKeys(swap))
+    if (validated) await saveForeignKey(session, owner, { ...key, table: references });
+  const back = { lock: before?.['lock'] ?? '0', statement: before?.['statement'] ?? '0' };
+  try {
+    await session.run([...swapSql(swap), ...setTimeoutsSql(back)].join(';\n'));
+  } catch (error) {
+    throw obstruction(record, error);
+  }
+  checkpoint('swapped', record.source);
+}
+
+function bothOf(
+  record: TableRecord,
+  { live, shadow }: { readonly live: Side | undefined; readonly shadow: Side | undefined },
+): { readonly live: Side; readonly shadow: Side } {
+  if (live !== undefined && shadow !== undefined) return { live, shadow };
+  const gone = live === undefined ? record.destination : shadowOf(record);
+  throw new MirrorError('TableMissing', `${formatTableName(gone)} is gone`, {
+    hint: 'The copy starts again.',
+  });
+}
+
+/** Nothing that came after prepareSwap looked may be lost. */
+function refuseDifference(live: Side, shadow: Side, leftOut: LeftOut): void {
+  const name = formatTableName(live.table);
+  const columns = new Set(shadow.parts.columns.map((column) => column.name));
+  const column = live.parts.columns.find((candidate) => !columns.has(candidate.name));
+  if (column !== undefined)
+    throw new MirrorError(
+      'SchemaMismatch',
+      `${name} got column ${column.name} while it was copied`,
+      {
+        hint: 'The copy starts again, with the column.',
+      },
+    );
+  const { checks, keys, indexes, statistics } = missingParts(live.parts, shadow.parts, leftOut);
+  const [missing] = [
+    ...[...checks, ...keys, ...indexes].map((part) => part.name),
+    ...statistics.map((part) => formatTableName(part.name)),
+  ];
+  if (missing !== undefined) throw lookAgain(`${name} got ${missing} at this very moment`);
+}
+
+/** All locks within SWAP_LOCK_TIMEOUT_MS, or none; lock_timeout goes on to hold for what comes after. */
+async function lockAll(session: Session, locks: LockList): Promise<void> {
+  const [lock, statement] = [SWAP_LOCK_TIMEOUT_MS, SWAP_LOCK_TIMEOUT_MS];
+  try {
+    await session.run(
+      [
+        'savepoint bunnydb_locks',
+        ...setTimeoutsSql({ lock, statement }),
+        lockAllSql(locks),
+        ...setTimeoutsSql({ lock, statement: 0 }),
+        'release savepoint bunnydb_locks',
+      ].join(';\n'),
+    );
+  } catch (error) {
+    if (error instanceof MirrorError && driverCode(error.cause) === UNDEFINED_TABLE)
+      throw lookAgain(error.message, error);
+    if (!isLockFailure(error)) throw error;
+    await session.query('rollback to savepoint bunnydb_locks');
+    throw await lockTimeout(session, locks, { cause: error, readersToo: true });
+  }
+}
+
+/** The plan is out of date: the next try makes another. */
+function lookAgain(message: string, cause?: unknown): MirrorError {
+  return new MirrorError('LockTimeout', message, {
+    cause,
+    hint: 'It changed while the swap was made ready; it is tried again.',
+  });
+}
+
+const UNDEFINED_TABLE = '42P01';
+const QUERY_CANCELED = '57014';
+
+function isLockFailure(error: unknown): error is MirrorError {
+  return (
+    error instanceof MirrorError &&
+    (error.code === 'LockTimeout' || driverCode(error.cause) === QUERY_CANCELED)
+  );
+}
+
+async function lockTimeout(
+  session: Session,
+  { views, tables }: LockList,
+  failure: { readonly cause: MirrorError; readonly readersToo: boolean },
+): Promise<MirrorError> {
+  const wanted = JSON.stringify([...views, ...tables]);
+  const rows = await session.query(SELECT_BLOCKERS, [wanted, !failure.readersToo]);
+  const who = rows.map(describeBlocker).join('; ');
+  const message = who === '' ? 'a lock was held that is free again' : `waits for ${who}`;
+  return new MirrorError('LockTimeout', message, { cause: failure.cause });
+}
+
+function describeBlocker(row: Row): string {
+  const { relation, pid, user, application, seconds } = row;
+  if (pid === null || pid === undefined) return `a prepared transaction on ${relation}`;
+  const named = application ? `, ${application}` : '';
+  const since = seconds ? `, in a transaction for ${seconds} s` : '';
+  return `process ${pid} (${user}${named}${since}) on ${relation}`;
+}
+
+/** Errors that say that some object stands in the way, by the beginning of their SQLSTATE. */
+const OBSTACLE_CLASSES = ['0A', '2B', '42', '55'];
+
+/** What depends on the old table is named in the error's detail, which holds no row. */
+function obstruction(record: TableRecord, error: unknown): unknown {
+  if (!(error instanceof MirrorError)) return error;
+  const code = driverCode(error.cause) ?? '';
+  if (error.code === 'LockTimeout' || error.code === 'PermissionDenied') return error;
+  if (!OBSTACLE_CLASSES.includes(code.slice(0, 2))) return error;
+  const detail = code === '2BP01' ? detailOf(error.cause) : undefined;
+  const message = (detail ?? error.message).replaceAll(/\s*\n\s*/g, '; ');
+  return new MirrorError('SwapObstructed', `${formatTableName(record.destination)}: ${message}`, {
+    cause: error.cause,
+  });
+}
+
+function detailOf(cause: unknown): string | undefined {
+  return cause instanceof Error && 'detail' in cause && typeof cause.detail === 'string'
+    ? cause.detail
+    : undefined;
 }
