@@ -14,9 +14,8 @@ import { list, optionalText, tableName, text } from './read.ts';
 const reasonsFor = (role: string) =>
   ({
     'materialized view': 'reads the table, and would read the old one',
-    rule: 'is a rule, which is not carried over',
     'row type': 'uses its row type',
-    sequence: 'uses a sequence of the table',
+    sequence: 'uses an identity sequence of the table',
     trigger: 'is a trigger of another table that names it',
     temporary: 'reads the table, and is temporary: only its own session can change it',
     other: 'refers to the table',
@@ -31,11 +30,12 @@ const reasonsFor = (role: string) =>
     subscription: 'writes to the table',
     label: 'has a security label, which is not carried over',
     'partitioned end': 'has a partitioned table at its other end',
+    lock: `has to be made anew, and role ${role} may not lock the other table: that takes UPDATE, DELETE or TRUNCATE`,
     references: `has to be made anew, and role ${role} lacks REFERENCES on the other table`,
     'not ours': `is not owned by role ${role}`,
-    'not our owner': `owns the table, and role ${role} may not SET ROLE to it`,
+    'not our role': `owns the table or its statistics, or granted rights on it, and role ${role} may not SET ROLE to it`,
     'our create': `is where the table is, and role ${role} may not CREATE in it`,
-    'its create': 'is where the table is, and its owner may not CREATE in it',
+    'no execute': `is what a trigger of the table calls, and role ${role} may not EXECUTE it`,
   }) as const;
 
 type Kind = keyof ReturnType<typeof reasonsFor>;
@@ -43,7 +43,8 @@ type Kind = keyof ReturnType<typeof reasonsFor>;
 /** `oid` is the table's. Partitioned ones are mirrored too, foreign ones are not. */
 const WANTED = /* sql */ `
 wanted as (
-  select w.schema, w.name, c.oid, c.relkind, c.relowner, c.relnamespace, c.reloftype, c.reltype, t.typarray
+  select w.schema, w.name, c.oid, c.relkind, c.relowner, c.relacl, c.relnamespace, c.reloftype,
+    c.reltype, t.typarray
   from json_to_recordset($1::json) as w (schema text, name text)
   join pg_namespace n on n.nspname = w.schema
   join pg_class c on c.relnamespace = n.oid and c.relname = w.name and c.relkind in ('r', 'p')
@@ -51,8 +52,8 @@ wanted as (
 )`;
 
 /**
- * One row for each object that pg_depend has on the table, its row type, the array of that, or a sequence
- * that it owns. `kind` is null for what is carried over. `columns`: those it reads, where that forbids
+ * One row for each object that pg_depend has on the table, its row type, the array of that, or an identity's
+ * sequence: a serial's stays the same. `kind` is null for what is carried over. `columns`: those it reads, where that forbids
  * to retype them. An internal dependency (`i`) is a part of what it depends on.
  */
 const SELECT_DEPENDENTS = /* sql */ `
@@ -65,7 +66,7 @@ part (kind, oid, classid, objid) as materialized (
   select 'sequence', w.oid, 'pg_class'::regclass, s.oid
   from wanted w
   join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = w.oid
-    and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+    and d.classid = 'pg_class'::regclass and d.deptype = 'i'
   join pg_class s on s.oid = d.objid and s.relkind = 'S'
 ),
 dependent as materialized (
@@ -103,21 +104,26 @@ left join pg_namespace n on n.oid = coalesce(rel.relnamespace, f.pronamespace)
 cross join lateral (
   select
     case
-      when d.on_type then 'row type'
       when rel.oid = w.oid then case
-        when r.oid is not null then 'rule'
+        -- The rest of the shadow is built while the name still means the table that goes.
+        when d.on_type and coalesce(r.oid, policy.oid, g.oid) is null then 'row type'
         when m.oid is not null and not pg_has_role(publication.pubowner, 'usage') then 'not owned'
       end
+      -- Replaced, a view or a body means the new type; a column or an argument keeps the old one.
+      when d.on_type and coalesce(r.oid, policy.oid) is null and (
+        f.prosqlbody is null or array[w.reltype, w.typarray]
+          && (coalesce(f.proallargtypes, f.proargtypes::oid[]) || f.prorettype)
+      ) then 'row type'
       when rel.oid = d.objid and rel.relkind in ('r', 'p', 'f') then 'child'
       when rel.oid = d.objid and rel.relkind = 'S' then null
       when rel.relkind = 'm' then 'materialized view'
-      when r.rulename <> '_RETURN' then 'rule'
-      when not d.on_table then 'sequence'
+      when not d.on_table and not d.on_type then 'sequence'
       when g.oid is not null then 'trigger'
       when starts_with(n.nspname, 'pg_temp_') then 'temporary'
       when f.prosqlbody is not null or r.oid is not null then case
         when not pg_has_role(coalesce(f.proowner, rel.relowner), 'usage') then 'not owned'
-        when not has_schema_privilege(n.oid, 'create') then 'no create'
+        when (f.oid is not null or r.rulename = '_RETURN') and not has_schema_privilege(n.oid, 'create')
+          then 'no create'
       end
       when policy.oid is not null or con.confrelid = w.oid then case
         when con.conparentid <> 0 then null
@@ -145,20 +151,27 @@ circumstance (kind, oid, classid, objid, objsubid) as materialized (
   select 'not ours', oid, 'pg_class'::regclass, oid, 0
   from wanted where not pg_has_role(relowner, 'usage')
   union all
-  select 'not our owner', oid, 'pg_authid'::regclass, relowner, 0
-  from wanted
+  select distinct 'not our role', party.oid, 'pg_authid'::regclass, party.role, 0
+  from (
+    select oid, relowner from wanted
+    union all
+    select w.oid, x.stxowner from wanted w join pg_statistic_ext x on x.stxrelid = w.oid
+    union all
+    select w.oid, (aclexplode(w.relacl)).grantor from wanted w
+    union all
+    select w.oid, (aclexplode(a.attacl)).grantor from wanted w join pg_attribute a on a.attrelid = w.oid
+  ) party (oid, role)
   -- From 16 on a membership may be without SET.
-  where pg_has_role(relowner, 'usage') and not pg_has_role(
-    relowner, case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
+  where not pg_has_role(
+    party.role, case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
   )
+  union all
+  select 'no execute', w.oid, 'pg_proc'::regclass, g.tgfoid, 0
+  from wanted w join pg_trigger g on g.tgrelid = w.oid
+  where not g.tgisinternal and not has_function_privilege(g.tgfoid, 'execute')
   union all
   select 'our create', oid, 'pg_namespace'::regclass, relnamespace, 0
   from wanted where not has_schema_privilege(relnamespace, 'create')
-  union all
-  select 'its create', wanted.oid, 'pg_namespace'::regclass, relnamespace, 0
-  from wanted
-  join pg_roles me on me.rolname = current_user and me.oid <> relowner and not me.rolsuper
-  where not has_schema_privilege(relowner, relnamespace, 'create')
   union all
   select 'parent', w.oid, 'pg_class'::regclass, h.inhparent, 0
   from wanted w join pg_inherits h on h.inhrelid = w.oid
@@ -182,8 +195,7 @@ circumstance (kind, oid, classid, objid, objsubid) as materialized (
   select 'label', w.oid, l.classoid, l.objoid, l.objsubid
   from wanted w join pg_seclabel l on l.classoid = 'pg_class'::regclass and l.objoid = w.oid
   union all
-  select case when other.relkind = 'p' then 'partitioned end' else 'references' end,
-    key.oid, 'pg_constraint'::regclass, key.con, 0
+  select verdict.kind, key.oid, 'pg_constraint'::regclass, key.con, 0
   from (
     select w.oid, con.oid, con.confrelid, con.confkey
     from wanted w join pg_constraint con on con.conrelid = w.oid
@@ -194,10 +206,18 @@ circumstance (kind, oid, classid, objid, objsubid) as materialized (
     where con.contype = 'f' and con.conparentid = 0 and con.conrelid <> w.oid
   ) key (oid, con, other, attnums)
   join pg_class other on other.oid = key.other
-  where other.relkind = 'p' or not has_table_privilege(other.oid, 'references') and exists (
-    select from unnest(key.attnums) as k (attnum)
-    where not has_column_privilege(other.oid, k.attnum, 'references')
-  )
+  cross join lateral (
+    select case
+      when other.relkind = 'p' then 'partitioned end'
+      when key.attnums is null then null
+      when not has_table_privilege(other.oid, 'update, delete, truncate') then 'lock'
+      when not has_table_privilege(other.oid, 'references') and exists (
+        select from unnest(key.attnums) as k (attnum)
+        where not has_column_privilege(other.oid, k.attnum, 'references')
+      ) then 'references'
+    end
+  ) verdict (kind)
+  where verdict.kind is not null
 )
 select w.schema, w.name, current_user::text as role, c.kind, subject.type || ' ' || subject.identity as object
 from wanted w

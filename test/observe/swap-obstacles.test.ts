@@ -38,24 +38,6 @@ const OBSTRUCTED: readonly Obstructed[] = [
     expected: ['materialized view public.totals reads the table, and would read the old one'],
   },
   {
-    what: 'a rule of the table',
-    sql: 'create rule quiet as on delete to public.orders do instead nothing',
-    expected: ['rule quiet on public.orders is a rule, which is not carried over'],
-  },
-  {
-    what: 'a rule of another table and one of a view that a swap does carry',
-    sql: `
-      create table public.inbox (id int);
-      create rule forward as on insert to public.inbox do also insert into public.orders values (new.id);
-      create view public.notes as select note from public.orders;
-      create rule write as on delete to public.notes do instead delete from public.orders where note = old.note;
-    `,
-    expected: [
-      'rule forward on public.inbox is a rule, which is not carried over',
-      'rule write on public.notes is a rule, which is not carried over',
-    ],
-  },
-  {
     what: 'a child',
     sql: 'create table public.late_orders (late boolean) inherits (public.orders)',
     expected: ['table public.late_orders inherits from the table'],
@@ -171,8 +153,8 @@ const OBSTRUCTED: readonly Obstructed[] = [
       create view public.last_id as select last_value from public.counted_id_seq;
     `,
     expected: [
-      'default value for public.shares.id uses a sequence of the table',
-      'view public.last_id uses a sequence of the table',
+      'default value for public.shares.id uses an identity sequence of the table',
+      'view public.last_id uses an identity sequence of the table',
     ],
   },
   {
@@ -262,6 +244,14 @@ const CARRIED = /* sql */ `
   create function public.sum_of_regions() returns bigint begin atomic select sum(region) from public.orders; end;
   create procedure public.clear() begin atomic delete from public.orders; end;
   create function public.text_body() returns bigint language sql as 'select count(*) from public.orders';
+  create rule quiet as on delete to public.orders where old.id = 0 do instead nothing;
+  create table public.inbox (id int);
+  create rule forward as on insert to public.inbox do also insert into public.orders (id, note) values (new.id, 'n');
+  create rule write as on delete to public.good do instead delete from public.orders where id = old.id;
+  create view public.parsed as select (json_populate_record(null::public.orders, '{}')).mood from public.orders;
+  create function public.parse(doc json) returns int begin atomic select (json_populate_record(null::public.orders, doc)).id; end;
+  create policy typed on public.orders using (orders is distinct from null::public.orders);
+  create table public.shares (id int default nextval('public.orders_serial_seq'));
   create publication listed for table public.orders (id, note) where (id > 0);
   create publication everything for all tables;
   create publication by_schema for tables in schema public;
@@ -284,13 +274,18 @@ test('what reads a column is in the way of its retyping, once for each object', 
   assert.deepEqual(
     found.map(({ object, reason, columns }) => [object, reason, columns?.join(' ')]),
     [
+      ['function public.parse(json)', 'depends on the type of', 'id'],
       ['function public.sum_of_regions()', 'depends on the type of', 'region'],
       ['policy by_order on public.lines', 'depends on the type of', 'id'],
       ['policy mine on public.orders', 'depends on the type of', 'id note'],
       ['publication listed', 'depends on the type of', 'id note'],
+      ['rule forward on public.inbox', 'depends on the type of', 'id note'],
+      ['rule quiet on public.orders', 'depends on the type of', 'id'],
+      ['rule write on public.good', 'depends on the type of', 'id'],
       ['trigger seen on public.orders', 'depends on the type of', 'note'],
       ['view public.good', 'depends on the type of', 'id note mood'],
       ['view public.grouped', 'depends on the type of', 'id note'],
+      ['view public.parsed', 'depends on the type of', 'mood'],
     ],
   );
 });
