@@ -49,7 +49,7 @@ export interface CheckPart {
 export interface KeyPart {
   readonly name: string;
   readonly definition: string;
-  /** Storage parameters of its index, which the definition does not show. */
+  /** Storage parameters of its index, where the definition does not show them: an exclusion's does. */
   readonly options: readonly string[];
   readonly tablespace: string;
 }

@@ -34,7 +34,8 @@ const CHECKS = /* sql */ `(
 const KEYS = /* sql */ `(
   select coalesce(json_agg(json_build_object(
     'name', con.conname, 'definition', pg_get_constraintdef(con.oid),
-    'options', coalesce(to_json(x.reloptions), '[]'), 'tablespace', coalesce(ts.spcname, '')
+    'options', coalesce(case when con.contype <> 'x' then to_json(x.reloptions) end, '[]'),
+    'tablespace', coalesce(ts.spcname, '')
   ) order by con.oid), '[]')
   from pg_constraint con
   join pg_class x on x.oid = con.conindid

@@ -137,8 +137,8 @@ export function addCheckSql(table: TableName, { name, definition }: CheckPart): 
 }
 
 export function addKeySql(table: TableName, key: KeyPart): string {
-  // Where storage parameters stand: before the WHERE of an exclusion, and before what is said of deferring.
-  const end = key.definition.search(/( WHERE \(.*\))?( DEFERRABLE)?( INITIALLY DEFERRED)?$/s);
+  // Storage parameters stand before what is said of deferring.
+  const end = key.definition.search(/( DEFERRABLE)?( INITIALLY DEFERRED)?$/);
   const kept = key.options.length === 0 ? '' : ` with (${optionList(key.options)})`;
   const definition = `${key.definition.slice(0, end)}${kept}${key.definition.slice(end)}`;
   return inTablespace(

@@ -18,7 +18,7 @@ import {
   type Owner,
 } from '../../src/postgres/ledger.ts';
 import { writeAsReplica } from '../../src/postgres/replica-role.ts';
-import { openSession, type Session } from '../../src/postgres/session.ts';
+import { openSession, type Row, type Session } from '../../src/postgres/session.ts';
 import { quoteTable } from '../../src/sql/quote.ts';
 import { shadowOf } from '../../src/sql/shadow.ts';
 import { sharedClusters } from '../servers/shared.ts';
@@ -140,12 +140,19 @@ async function startStage(role: 'superuser' | 'mover' = 'superuser'): Promise<St
   return new Stage(connection, [stream, beside, root], record);
 }
 
-/** Lines of one dump that the other has not, so that a failure can be read. */
+/** Lines that one dump has more often than the other, so that a failure can be read. */
 function difference(before: readonly string[], after: readonly string[]): string[] {
+  const surplus = (lines: readonly string[], others: readonly string[]): string[] => {
+    const rest = [...others];
+    return lines.filter((line) => {
+      const found = rest.indexOf(line);
+      if (found !== -1) rest.splice(found, 1);
+      return found === -1;
+    });
+  };
   return [
-    ...before.filter((line) => !after.includes(line)).map((line) => `- ${line}`),
-    ...after.filter((line) => !before.includes(line)).map((line) => `+ ${line}`),
-    ...(before.length === after.length ? [] : [`${before.length} lines, then ${after.length}`]),
+    ...surplus(before, after).map((line) => `- ${line}`),
+    ...surplus(after, before).map((line) => `+ ${line}`),
   ];
 }
 
@@ -168,7 +175,7 @@ for (const role of ['superuser', 'mover'] as const) {
       await stage.fill(payload);
       const took = await stage.swap();
       t.diagnostic(`${role}, ${payload}: the swap took ${took.toFixed(0)} ms`);
-      assert.ok(took < 250, `${took} ms`);
+      assert.ok(took < 1000, `${took} ms`);
       // To the customer, to itself, from the lines and from the notes; the one that is NOT VALID stays so.
       assert.equal(await stage.settle(), 4);
       assert.deepEqual(difference(before, await stage.dump()), []);
@@ -197,4 +204,220 @@ test('what a sequence hands out after a swap is in no row', async () => {
     `select id, by_default, serial_id from ${LIVE} where code = 'new'`,
   );
   assert.deepEqual(row, { id: '7005', by_default: '-2001', serial_id: '3001' });
+});
+
+test('a sequence goes on from where it was when no row is beyond it', async () => {
+  await using stage = await startStage();
+  await stage.run(
+    `insert into ${LIVE} (code, during) select 'x' || i, int4range(20000 + i, 20001 + i) from generate_series(1, 10) i`,
+  );
+  const next = (): Promise<Row[]> =>
+    stage.root.query(
+      `insert into ${LIVE} (code, during) values ('y', '[30000,30001)') returning id, by_default, serial_id`,
+    );
+  await stage.root.query('begin');
+  const [expected] = await next();
+  await stage.root.query('rollback');
+  await stage.run(
+    `set session_replication_role = replica; delete from ${LIVE} where code like 'x%'; set session_replication_role = origin`,
+  );
+  await stage.fill('next');
+  await stage.swap();
+  const [row] = await next();
+  for (const column of ['id', 'by_default', 'serial_id'] as const) {
+    const step = Number(row?.[column]) - Number(expected?.[column]);
+    // What the rolled back one took, or kept ready for its session, is not handed out again.
+    assert.ok(
+      column === 'by_default' ? step < 0 : step > 0,
+      `${column} ${expected?.[column]} ${row?.[column]}`,
+    );
+  }
+});
+
+test('readers never see an empty table, and wait for a moment only', async (t) => {
+  await using stage = await startStage('mover');
+  await stage.fill('new');
+  const FROM = [LIVE, 'other.second', 'other.third, other.second', LIVE];
+  let stop = false;
+  const readers = FROM.map(async (from) => {
+    await using session = await openSession(stage.connection, {
+      mirror: 'reader',
+      role: 'observer',
+    });
+    let [longest, reads] = [0, 0];
+    const seen = new Set<string>();
+    while (!stop) {
+      const begin = performance.now();
+      const [row] = await session.query(
+        `select count(*) as n, string_agg(distinct payload, ',') as payload from ${from}`,
+      );
+      longest = Math.max(longest, performance.now() - begin);
+      assert.equal(row?.['n'], '1000');
+      seen.add(row['payload'] ?? '');
+      reads += 1;
+    }
+    return { longest, reads, seen: [...seen] };
+  });
+  await stage.swap();
+  await stage.settle();
+  await stage.fill('newer');
+  await stage.swap();
+  stop = true;
+  for (const { longest, reads, seen } of await Promise.all(readers)) {
+    t.diagnostic(`${reads} reads, the longest ${longest.toFixed(0)} ms`);
+    assert.ok(longest < 1000, `${longest} ms`);
+    assert.ok(
+      seen.includes('old') && seen.every((payload) => !payload.includes(',')),
+      seen.join(' '),
+    );
+  }
+});
+
+test('a reader that does not let go: the swap gives up within a moment and names it', async () => {
+  await using stage = await startStage('mover');
+  await stage.fill('new');
+  const before = await stage.dump();
+  const holds = async (sql: string, on: string): Promise<void> => {
+    await stage.root.query('begin');
+    await stage.root.query(sql);
+    const begin = performance.now();
+    const { message } = await rejection(stage.swap(), 'LockTimeout');
+    const took = performance.now() - begin;
+    assert.ok(took > SWAP_LOCK_TIMEOUT_MS / 2 && took < SWAP_LOCK_TIMEOUT_MS * 4, `${took} ms`);
+    const pid = await stage.value('select pg_backend_pid()');
+    assert.match(
+      message,
+      new RegExp(`process ${pid} \\(postgres, bunnydb:test:observer.* on ${on}`),
+    );
+    await stage.root.query('rollback');
+    assert.deepEqual(difference(before, await stage.dump()), []);
+    const [timeouts] = await stage.stream.query(
+      `select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement`,
+    );
+    assert.deepEqual(timeouts, { lock: '5s', statement: '0' });
+  };
+  await holds(`select from ${LIVE} limit 1`, '"Mixed');
+  await holds('select from other.lines limit 1', 'other.lines');
+  await holds(`lock table other.guarded in row exclusive mode`, 'other.guarded');
+  await stage.swap();
+  assert.equal(await stage.value(`select max(payload) from ${LIVE}`), 'new');
+});
+
+test('the timeouts are put back within the transaction', async () => {
+  await using stage = await startStage();
+  await stage.fill('new');
+  const plan = await prepareSwap(stage.beside, stage.record);
+  await stage.stream.transaction(async () => {
+    await stage.stream.query(`set local lock_timeout = '7s'`);
+    await stage.stream.query(`set local statement_timeout = '9s'`);
+    await swapTables(stage.stream, OWNER, stage.record, plan);
+    const [row] = await stage.stream.query(
+      `select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_user as role`,
+    );
+    assert.deepEqual(row, { lock: '7s', statement: '9s', role: 'postgres' });
+  });
+});
+
+test('maintenance by hand holds the swap up, outside the stream, and is named', async () => {
+  await using stage = await startStage();
+  await stage.fill('new');
+  await stage.root.query('begin');
+  await stage.root.query(`lock table ${LIVE} in share update exclusive mode`);
+  const { message } = await rejection(prepareSwap(stage.beside, stage.record), 'LockTimeout');
+  assert.match(message, /process \d+ \(postgres, bunnydb:test:observer/);
+  await stage.root.query('rollback');
+});
+
+const OBSTACLES: readonly { readonly made: string; readonly named: RegExp }[] = [
+  {
+    made: `create materialized view other.direct as select id from ${LIVE}`,
+    named: /materialized view other\.direct/,
+  },
+  {
+    made: `create function other.one(o ${LIVE}) returns int language sql as 'select 1'`,
+    named: /function other\.one/,
+  },
+  { made: `create table other.typed (o ${LIVE})`, named: /column o of table other\.typed/ },
+  { made: `create view other.whole as select o from ${LIVE} o`, named: /other\.whole|column "o"/ },
+  { made: `create table other.heir () inherits (${LIVE})`, named: /table other\.heir/ },
+];
+
+for (const { made, named } of OBSTACLES)
+  test(`what cannot be carried over is named, and nothing changes: ${made.slice(0, 40)}`, async () => {
+    await using stage = await startStage();
+    await stage.fill('new');
+    await stage.run(made);
+    const before = await stage.dump();
+    const { message } = await rejection(stage.swap(), 'SwapObstructed');
+    assert.match(message, named);
+    assert.deepEqual(difference(before, await stage.dump()), []);
+  });
+
+test('what the live table got since is built for the shadow; a column is not', async () => {
+  await using stage = await startStage();
+  await stage.fill('new');
+  await stage.run(`create index late on ${LIVE} (payload); comment on table ${LIVE} is null;
+    create statistics other.late on id, payload from ${LIVE}; alter table ${LIVE} no force row level security`);
+  const before = (await stage.dump()).filter((line) => !/bunnydb_|pg_toast_/.test(line));
+  const plan = await prepareSwap(stage.beside, stage.record);
+  await stage.run(`create index later on ${LIVE} (secret)`);
+  const tryNow = stage.stream.transaction(async () =>
+    swapTables(stage.stream, OWNER, stage.record, plan),
+  );
+  assert.match((await rejection(tryNow, 'LockTimeout')).message, /got later at this very moment/);
+  await stage.run('drop index "Mixed ""Case"" dots.".later');
+  await stage.swap();
+  await stage.settle();
+  assert.deepEqual(
+    difference(
+      before,
+      (await stage.dump()).filter((line) => !line.includes('pg_toast_')),
+    ),
+    [],
+  );
+  await stage.fill('newer');
+  await stage.run(`alter table ${LIVE} add column late int`);
+  assert.match((await rejection(stage.swap(), 'SchemaMismatch')).message, /got column late/);
+});
+
+test('what mend drops does not come back, and what it adds is there', async () => {
+  await using stage = await startStage();
+  const mend: Mend = {
+    ...NO_MEND,
+    droppedConstraints: ['code once', 'positive', 'to_parent'],
+    droppedIndexes: ['twin_a', 'twin_b'],
+  };
+  const shadow = quoteTable(await createShadow(stage.beside, OWNER, stage.record, mend));
+  await stage.run(`alter table ${shadow} add column extra int`);
+  await buildShadow(stage.beside, stage.record, mend);
+  await stage.swap();
+  await dropShadow(stage.beside, stage.record);
+  const lines = (await stage.dump()).join('\n');
+  for (const name of ['code once', 'positive', 'to_parent', 'twin_a', 'twin_b'])
+    assert.ok(!lines.includes(name), name);
+  assert.ok(lines.includes('.extra ') && lines.includes('to_customer'));
+});
+
+test('a shadow made again is a new one, a dropped one leaves nothing, a schema of others is left alone', async () => {
+  await using stage = await startStage('mover');
+  const before = await stage.dump();
+  const passed: string[] = [];
+  subscribe(CHECKPOINT_CHANNEL, (message) =>
+    passed.push((message as CheckpointMessage).checkpoint),
+  );
+  await stage.fill('once');
+  await stage.fill('again');
+  assert.equal(
+    await stage.value(`select count(*) from ${quoteTable(shadowOf(stage.record))}`),
+    '1000',
+  );
+  assert.deepEqual(passed, []);
+  await dropShadow(stage.beside, stage.record);
+  await dropShadow(stage.beside, stage.record);
+  assert.deepEqual(passed, ['old-dropped']);
+  assert.deepEqual(difference(before, await stage.dump()), []);
+  const { schema } = shadowOf(stage.record);
+  await stage.run(`create schema ${schema}; create table ${schema}.mine (id int)`);
+  await rejection(createShadow(stage.beside, OWNER, stage.record, NO_MEND), 'SwapObstructed');
+  await rejection(dropShadow(stage.beside, stage.record), 'SwapObstructed');
 });
