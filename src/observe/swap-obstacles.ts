@@ -7,7 +7,6 @@
 import type { SwapObstacle } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { Row, Session } from '../postgres/session.ts';
-import { OLD_SCHEMA_PREFIX, SHADOW_SCHEMA_PREFIX } from '../sql/shadow.ts';
 import { list, optionalText, tableName, text } from './read.ts';
 
 /** Why it is in the way of `role`, as the end of a sentence that begins with the object. */
@@ -52,9 +51,10 @@ wanted as (
 )`;
 
 /**
- * One row for each object that pg_depend has on the table, its row type, the array of that, or an identity's
- * sequence: a serial's stays the same. `kind` is null for what is carried over. `columns`: those it reads, where that forbids
- * to retype them. An internal dependency (`i`) is a part of what it depends on.
+ * One row for each object that pg_depend has on the table, its row type, the array of that, or the
+ * sequence of an identity; a serial's stays the same. `kind` is null for what is carried over. `columns`:
+ * those it reads, where that forbids to retype them. An internal dependency (`i`) is a part of what it
+ * depends on.
  */
 const SELECT_DEPENDENTS = /* sql */ `
 with ${WANTED},
@@ -138,7 +138,6 @@ cross join lateral pg_identify_object(
   d.objsubid
 ) subject
 where subject.identity is not null
-  and not coalesce(starts_with(n.nspname, $2) or starts_with(n.nspname, $3), false)
 order by w.schema, w.name, subject.type, subject.identity collate "C"`;
 
 /** What the table itself is, what it belongs to, and the rights that a swap takes. */
@@ -237,10 +236,9 @@ export async function readSwapObstacles(
   const obstacles = new Map<string, SwapObstacle[]>();
   if (tables.length === 0) return obstacles;
   const wanted = JSON.stringify(tables);
-  const ours = [SHADOW_SCHEMA_PREFIX, OLD_SCHEMA_PREFIX];
   for (const row of [
     ...(await session.query(SELECT_CIRCUMSTANCES, [wanted])),
-    ...(await session.query(SELECT_DEPENDENTS, [wanted, ...ours])),
+    ...(await session.query(SELECT_DEPENDENTS, [wanted])),
   ]) {
     const key = formatTableName(tableName(row));
     const found = toObstacles(row);

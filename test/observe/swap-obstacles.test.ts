@@ -94,6 +94,7 @@ const OBSTRUCTED: readonly Obstructed[] = [
       create table public.archive (id int, kept public.orders);
       create view public.whole as select orders from public.orders;
       create function public.first_order() returns setof public.orders language sql as 'select * from public.orders';
+      create function public.parsed_order() returns public.orders begin atomic select * from public.orders; end;
       create function public.count_orders(public.orders[]) returns int language sql as 'select 1';
       create domain public.good_order as public.orders;
       create type public.order_pair as (a public.orders, b public.orders);
@@ -110,11 +111,17 @@ const OBSTRUCTED: readonly Obstructed[] = [
       'function public.count_orders(public.orders[]) uses its row type',
       'function public.first_order() uses its row type',
       'function public.later(public.orders,public.orders) uses its row type',
+      'function public.parsed_order() uses its row type',
       'function public.to_order(pg_catalog.text) uses its row type',
       'table column public.archive.kept uses its row type',
       'type public.good_order uses its row type',
       'view column public.whole.orders uses its row type',
     ],
+  },
+  {
+    what: 'a check of its own that names its row type',
+    sql: 'alter table public.orders add constraint full_row check (orders is distinct from null::public.orders)',
+    expected: ['table constraint full_row on public.orders uses its row type'],
   },
   {
     what: 'a temporary view',
