@@ -204,8 +204,14 @@ async function mend(one: Pair): Promise<string[]> {
   return describeMend(planned);
 }
 
-test('a table as the source has it is left as it is', async () => {
-  assert.deepEqual(await mend(await damaged('')), []);
+test('what keeps no row out is left as the destination has it', async () => {
+  const one = await damaged(`alter table t alter parent set default 7, alter name drop default,
+    add check (n < 100); create index mine on t (n); alter table t rename constraint code_key to my_key`);
+  const before = await shapeOf(one.destination);
+  assert.deepEqual(await mend(one), []);
+  const after = await shapeOf(one.destination);
+  for (const part of ['columns', 'constraints', 'indexes', 'foreignKeys'] as const)
+    assert.deepEqual(after[part], before[part]);
 });
 
 for (const { name, sql, kept = [], silent = false } of DAMAGES)
