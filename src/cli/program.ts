@@ -9,6 +9,7 @@ import { resync } from './resync.ts';
 import { run } from './run.ts';
 import { status } from './status.ts';
 import { validate } from './validate.ts';
+import { verify } from './verify.ts';
 import { parseDurationMs, wait } from './wait.ts';
 
 /** What the process lends to its command. */
@@ -42,6 +43,7 @@ export function buildProgram(environment: Environment): Command {
   addStatus(root, environment);
   addWait(root, environment);
   addResync(root, environment);
+  addVerify(root, environment);
   return root;
 }
 
@@ -139,6 +141,26 @@ function addResync(root: Command, { out, exit }: Environment): void {
 const RESYNC_HELP = `
 Every other byte of the file is kept. The new value is one more than what the file asks for and than
 what was done. The daemon never edits a mirror file; to commit the change, or not, is yours.`;
+
+function addVerify(root: Command, { out, signal, exit }: Environment): void {
+  withStatusDir(verb(root, 'verify', 'compare both sides of tables now, while changes stream'))
+    .argument('<name>', 'a mirror')
+    .argument('[tables...]', 'source tables as in the file (default: all)')
+    .option('--timeout <duration>', 'such as 30s, 10m, 1h (default: 10m)', parseTimeout)
+    .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
+    .action(
+      async (
+        name: string,
+        tables: string[],
+        options: Directories & { output: 'text' | 'json'; timeout?: number },
+      ) => {
+        const timeoutMs = options.timeout ?? DEFAULT_WAIT_MS;
+        exit(
+          await verify(name, tables, { ...resolveDirectories(options), timeoutMs, signal }, out),
+        );
+      },
+    );
+}
 
 const DEFAULT_WAIT_MS = 10 * 60_000;
 

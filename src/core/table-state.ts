@@ -93,7 +93,7 @@ export interface TableRecord {
   readonly state: TableState;
   /** Of the last comparison of both sides; undefined before the first. */
   readonly verification?: Verification;
-  /** ISO 8601: when somebody asked for a comparison last; undefined when nobody did. */
+  /** When somebody asked for a comparison last, in the form of Verification.checkedAt; undefined when nobody did. */
   readonly verifyRequestedAt?: string;
 }
 
@@ -200,6 +200,15 @@ export function isFed(record: TableRecord | undefined): boolean {
 /** True when the run under way fills a shadow. */
 export function isSwapping({ state }: TableRecord): boolean {
   return 'run' in state && state.run?.strategy === 'swap';
+}
+
+/** The record after a copy has ended: what was found of the former copy means nothing any more. */
+export function copied(
+  { verification: _former, ...record }: TableRecord,
+  state: TableState,
+  observed: Generation,
+): TableRecord {
+  return { ...record, state, observed };
 }
 
 /** True when the file asks for a copy that was not made: either counter is ahead of what was observed. */

@@ -18,3 +18,8 @@ export interface Verification {
   /** Mismatch: what differs, with the first differing keys where the table has a key. */
   readonly message?: string;
 }
+
+/** True when it was the copy of that generation that was compared. */
+export function isOfCopy({ generation }: Verification, observed: Generation | undefined): boolean {
+  return generation.table === observed?.table && generation.mirror === observed.mirror;
+}

@@ -1,4 +1,4 @@
-/** The copies of one mirror that run beside its loop: which, how many at once, and what became of them. */
+/** The copies and comparisons of one mirror that run beside its loop: which, how many at once, and what became of them. */
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { CopyProgress } from '../copy/copy-table.ts';
@@ -11,6 +11,7 @@ import { formatTableName, sameTable } from '../core/table-name.ts';
 import { nextTableState, type TableFailure } from '../core/table-state.ts';
 import { runCopy, runReplay } from '../execute/copy-run.ts';
 import type { CopyRunOptions, CopyStep } from '../execute/table-run.ts';
+import { runVerify } from '../execute/verify.ts';
 import { writeTableState, type Owner } from '../postgres/ledger.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 import { estimate, withCount, type RowCount } from '../status/rate.ts';
@@ -18,7 +19,7 @@ import type { RunView } from '../status/view.ts';
 import type { Follower } from '../stream/follow.ts';
 import type { Failures } from './failures.ts';
 
-type CopyStepOfPlan = Extract<Step, { kind: 'copy-table' | 'replay-table' }>;
+type CopyStepOfPlan = Extract<Step, { kind: 'copy-table' | 'replay-table' | 'verify-table' }>;
 
 interface Run {
   readonly step: CopyStepOfPlan;
@@ -58,9 +59,11 @@ export class Copies {
 
   /** Starts what the plan wants, as far as the limits and back-offs allow; stops what it wants otherwise. */
   follow(mirror: Mirror, plan: Plan, observed: Observed): void {
-    const wanted = plan.steps.filter(
+    const copies = plan.steps.filter(
       (step) => step.kind === 'copy-table' || step.kind === 'replay-table',
     );
+    // Rows that are missing come before the proof that none is.
+    const wanted = [...copies, ...plan.steps.filter((step) => step.kind === 'verify-table')];
     for (const [key, run] of this.#runs) {
       const now = wanted.find(({ table }) => formatTableName(table.source) === key);
       const isListed = mirror.tables.some(({ source }) => formatTableName(source) === key);
@@ -97,6 +100,7 @@ export class Copies {
 
   /** A run for another generation than the file's newest has to start again. */
   #isSameRun(running: CopyStepOfPlan, wanted: CopyStepOfPlan): boolean {
+    if (running.kind === 'verify-table') return wanted.kind === 'verify-table';
     if (running.kind !== 'copy-table' || wanted.kind !== 'copy-table') return true;
     // What it is for may have been taken back since it started.
     const state = this.#options.follower.recordOf(running.table.source)?.state;
@@ -110,8 +114,10 @@ export class Copies {
     const now = this.#options.follower.recordOf(table.source);
     if (seen === undefined || now === undefined) return true;
     // By way of JSON, which is what the ledger keeps: an absent field and an undefined one are the same.
-    const kept: unknown = JSON.parse(JSON.stringify([now.state, now.observed]));
-    return isDeepStrictEqual(JSON.parse(JSON.stringify([seen.state, seen.observed])), kept);
+    const [then, kept] = [seen, now].map(({ state, observed: done, verification }): unknown =>
+      JSON.parse(JSON.stringify([state, done, verification])),
+    );
+    return isDeepStrictEqual(then, kept);
   }
 
   #start(mirror: Mirror, step: CopyStepOfPlan, observed: Observed): void {
@@ -122,7 +128,14 @@ export class Copies {
     const run: Run = {
       step,
       stop,
-      view: { strategy, step: 'Waiting', startedAt, rowsCopied: 0, rowsTotal: 0, bytesCopied: 0 },
+      view: {
+        strategy,
+        step: step.kind === 'verify-table' ? 'Verifying' : 'Waiting',
+        startedAt,
+        rowsCopied: 0,
+        rowsTotal: 0,
+        bytesCopied: 0,
+      },
       recentRows: [],
       ended: this.#run(mirror, step, { observed, signal: stop.signal, startedAt })
         .then(() => this.#options.failures.clear(key))
@@ -170,6 +183,10 @@ export class Copies {
       onProgress: (progress) => this.#onProgress(key, progress),
       onWaiting: (waiting) => this.#update(key, waiting),
     };
+    if (step.kind === 'verify-table') {
+      await runVerify(options);
+      return;
+    }
     if (step.kind === 'replay-table') await runReplay(options);
     else {
       const { strategy, generation } = step;

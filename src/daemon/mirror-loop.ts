@@ -183,7 +183,7 @@ export class MirrorLoop {
     const copying = this.#scope?.copies?.views() ?? new Map<string, unknown>();
     const wanted = new Set(
       plan.steps.flatMap((step) =>
-        step.kind === 'copy-table' || step.kind === 'replay-table'
+        step.kind === 'copy-table' || step.kind === 'replay-table' || step.kind === 'verify-table'
           ? [formatTableName(step.table.source)]
           : [],
       ),

@@ -7,7 +7,13 @@ import type { Clock } from '../core/clock.ts';
 import { classify, MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Mirror } from '../core/mirror.ts';
-import { readLedger, takeEpoch, tryLockMirror, type Owner } from '../postgres/ledger.ts';
+import {
+  listenForRequests,
+  readLedger,
+  takeEpoch,
+  tryLockMirror,
+  type Owner,
+} from '../postgres/ledger.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import { SELECT_WAITING_FOR_STANDBY } from '../sql/copy.ts';
 import { Follower } from '../stream/follow.ts';
@@ -61,6 +67,7 @@ export class Scope implements AsyncDisposable {
     try {
       if (!(await tryLockMirror(this.destination, mirror.name)))
         throw new MirrorError('NotOwner', `another daemon runs mirror ${mirror.name}`);
+      await listenForRequests(this.destination, mirror.name, this.#options.onLookAgain);
       const { version } = await readLedger(this.destination, mirror.name);
       if (version === 0) return;
       const epoch = await takeEpoch(this.destination, mirror.name);

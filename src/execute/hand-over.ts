@@ -2,7 +2,12 @@
 import { checkpoint } from '../core/checkpoint.ts';
 import { MirrorError } from '../core/errors.ts';
 import { formatTableName } from '../core/table-name.ts';
-import { nextTableState, type TableFailure, type TableRecord } from '../core/table-state.ts';
+import {
+  copied,
+  nextTableState,
+  type TableFailure,
+  type TableRecord,
+} from '../core/table-state.ts';
 import { dropSpool, writeTableState } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { rowsMissing } from '../stream/applier.ts';
@@ -89,7 +94,7 @@ async function goLive(
     state,
     ...(observed ? { observed } : {}),
   });
-  const changed: TableRecord = { ...record, state, observed: observed ?? record.observed };
+  const changed = observed ? copied(record, state, observed) : { ...record, state };
   return { result: changed, changed: [changed] };
 }
 

@@ -1,6 +1,6 @@
 /** Steps that take effect at a commit boundary of the stream. */
 import { formatTableName } from '../core/table-name.ts';
-import { nextTableState } from '../core/table-state.ts';
+import { copied, nextTableState } from '../core/table-state.ts';
 import type { Step } from '../plan/plan.ts';
 import { deleteTable, dropSpool, writeTableState, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
@@ -19,7 +19,7 @@ export async function adoptTable(
   await follower.atBoundary(async (session) => {
     const state = { phase: 'Live' } as const;
     await writeTableState(session, owner, record.id, { state, observed: generation });
-    return { result: undefined, changed: [{ ...record, state, observed: generation }] };
+    return { result: undefined, changed: [copied(record, state, generation)] };
   });
   return {
     step: kind,

@@ -5,6 +5,7 @@ import { unreachable } from '../core/unreachable.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
 import type { TableCase } from './table-case.ts';
+import { wantsVerification } from './verify.ts';
 
 type CopyReason = Extract<Step, { kind: 'copy-table' }>['reason'];
 
@@ -13,6 +14,7 @@ type Decision =
   | { readonly do: 'nothing' }
   | { readonly do: 'adopt' }
   | { readonly do: 'replay' }
+  | { readonly do: 'verify'; readonly reason: 'copied' | 'requested' }
   | { readonly do: 'cancel' }
   | { readonly do: 'copy'; readonly reason: CopyReason; readonly strategy: ResyncStrategy }
   | { readonly do: 'refuse'; readonly refusal: Refusal };
@@ -36,6 +38,8 @@ export function planCopy(
       };
     case 'replay':
       return { steps: [{ kind: 'replay-table', table }], refusals: [] };
+    case 'verify':
+      return { steps: [{ kind: 'verify-table', table, reason: decision.reason }], refusals: [] };
     case 'cancel':
       return { steps: [{ kind: 'cancel-copy', table }], refusals: [] };
     case 'copy': {
@@ -104,7 +108,7 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
       return bumped ? copy('resync') : { do: 'replay' };
     case 'Live':
       if (isGone) return copy('retry');
-      return bumped ? copy('resync') : { do: 'nothing' };
+      return bumped ? copy('resync') : decideVerification(record);
     case 'Failed':
       if (bumped) return copy('resync');
       // A table that was gone is empty now, whoever made it again: its spool alone does not fill it.
@@ -118,6 +122,11 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
     default:
       return unreachable(state);
   }
+}
+
+function decideVerification(record: TableRecord): Decision {
+  const reason = wantsVerification(record);
+  return reason === undefined ? { do: 'nothing' } : { do: 'verify', reason };
 }
 
 /** A first copy replaces nothing: rows that are there already belong to somebody, unless a counter says otherwise. */

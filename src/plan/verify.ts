@@ -1,4 +1,5 @@
 import type { TableRecord } from '../core/table-state.ts';
+import { isOfCopy } from '../core/verification.ts';
 
 /**
  * Whether a Live table with nothing else to do is to be compared with its source, and why. Once after each
@@ -13,14 +14,5 @@ export function wantsVerification(record: TableRecord): 'copied' | 'requested' |
     (verification === undefined || verification.checkedAt < verifyRequestedAt);
   if (isAsked) return 'requested';
   if (state.diverged !== undefined || sourceOid === undefined) return undefined;
-  return isCurrent(record) ? undefined : 'copied';
-}
-
-/** True when the table's present copy was compared. */
-function isCurrent({ verification, observed }: TableRecord): boolean {
-  return (
-    verification !== undefined &&
-    verification.generation.table === observed?.table &&
-    verification.generation.mirror === observed.mirror
-  );
+  return verification !== undefined && isOfCopy(verification, observed) ? undefined : 'copied';
 }

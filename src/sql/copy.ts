@@ -67,6 +67,14 @@ export const EXPORT_SNAPSHOT = /* sql */ `
 select pg_catalog.pg_export_snapshot() as id, pg_catalog.pg_current_snapshot() as visible,
   pg_catalog.pg_current_wal_insert_lsn() as lsn`;
 
+/** The same for a session that keeps its snapshot to itself. */
+export const SELECT_SNAPSHOT = /* sql */ `
+select pg_catalog.pg_current_snapshot() as visible, pg_catalog.pg_current_wal_insert_lsn() as lsn`;
+
+/** Fixes what a repeatable read transaction sees; the time is before that, in microseconds. */
+export const SELECT_VIEW_TIME = /* sql */ `
+select to_char(statement_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at`;
+
 /**
  * A transaction of its own in the WAL, so that the stream has a commit to reach on a quiet source.
  * Transactional: another would not move the slot (TRAPS 18).

@@ -9,6 +9,7 @@ export type ConditionType =
   | 'Reconciling'
   | 'Stalled'
   | 'SpecAccepted'
+  | 'Verified'
   | 'ResyncGenerationBehind';
 
 export type ConditionReason =
@@ -49,6 +50,7 @@ export function conditionsOf(known: Known, previous: readonly Condition[], now: 
     ...reconciling(known),
     ...stalled(known),
     specAccepted(known),
+    verified(known),
     ...generationBehind(known),
   ];
   return verdicts.map((verdict) => {
@@ -127,7 +129,7 @@ function reconciling({ view }: Known): Verdict[] {
   const steps = view.plan?.steps.length ?? 0;
   if (view.mirror.suspend || (steps === 0 && view.runs.size === 0)) return [];
   const message =
-    view.runs.size > 0 ? `${view.runs.size} tables are copied` : `${steps} steps to go`;
+    view.runs.size > 0 ? `${view.runs.size} tables are copied or compared` : `${steps} steps to go`;
   return [{ type: 'Reconciling', status: 'True', reason: 'Progressing', message }];
 }
 
@@ -154,6 +156,21 @@ function specAccepted({ view }: Known): Verdict {
     };
   const message = `${first} (the last good spec runs on)`;
   return { type: 'SpecAccepted', status: 'False', reason: 'SchemaInvalid', message };
+}
+
+/** Whether each table was found to be like its source since it was copied. */
+function verified({ tables }: Known): Verdict {
+  const base = { type: 'Verified' } as const;
+  const bad = tables.filter(({ verification }) => verification?.result === 'Mismatch');
+  if (bad.length > 0) {
+    const message = bad.map((one) => `${one.source}: ${one.verification?.message}`).join('; ');
+    return { ...base, status: 'False', reason: 'VerificationFailed', message };
+  }
+  const good = tables.filter(({ verification }) => verification !== undefined).length;
+  const message = `${count(good, tables.length)} tables were compared with their source`;
+  return good < tables.length
+    ? { ...base, status: 'Unknown', reason: 'Progressing', message }
+    : { ...base, status: 'True', reason: 'ReconciliationSucceeded', message };
 }
 
 function generationBehind({ view }: Known): Verdict[] {

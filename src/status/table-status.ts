@@ -1,7 +1,9 @@
+import { ERROR_RULES } from '../core/errors.ts';
 import type { MirrorTable } from '../core/mirror.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import type { TableFailure, TablePhase, TableRecord } from '../core/table-state.ts';
 import { needsResync } from '../core/table-state.ts';
+import { isOfCopy, type Verification } from '../core/verification.ts';
 import type { MirrorView, RunView } from './view.ts';
 
 export interface TableStatus {
@@ -11,6 +13,7 @@ export interface TableStatus {
   readonly resyncStatus: 'none' | 'in_progress' | 'completed' | 'failed';
   readonly resyncGeneration: { readonly desired: number; readonly observed?: number };
   readonly resync?: RunView & { readonly percent: number };
+  readonly verification?: Omit<Verification, 'generation' | 'destinationRows'>;
   readonly error?: TableFailure;
 }
 
@@ -21,12 +24,13 @@ export function tableStatus(view: MirrorView, table: MirrorTable): TableStatus {
   const run = view.runs.get(key);
   const error = errorOf(view, table, record);
   const observed = record?.observed?.table;
+  const verification = verificationOf(record);
   return {
     source: key,
     destination: formatTableName(table.destination),
     phase: record?.state.phase ?? 'Pending',
     resyncStatus: resyncStatusOf(table, record, {
-      isRunning: run !== undefined,
+      isRunning: run !== undefined && run.step !== 'Verifying',
       hasFailed: error !== undefined,
     }),
     resyncGeneration: {
@@ -34,6 +38,7 @@ export function tableStatus(view: MirrorView, table: MirrorTable): TableStatus {
       ...(observed === undefined ? {} : { observed }),
     },
     ...(run === undefined ? {} : { resync: { ...run, percent: percentOf(run) } }),
+    ...(verification === undefined ? {} : { verification }),
     ...(error === undefined ? {} : { error }),
   };
 }
@@ -48,8 +53,28 @@ function errorOf(
   if (failed || record === undefined) return failed;
   const { state, observed } = record;
   if (observed !== undefined && needsResync(table.generation, observed)) return undefined;
-  if (state.phase === 'Live') return state.diverged;
+  if (state.phase === 'Live') return state.diverged ?? mismatchOf(record);
   return state.phase === 'Failed' ? state.failure : undefined;
+}
+
+/** What was found of the present copy. */
+function verificationOf(record: TableRecord | undefined): TableStatus['verification'] {
+  const { verification, observed } = record ?? {};
+  if (verification === undefined || !isOfCopy(verification, observed)) return undefined;
+  const { generation: _generation, destinationRows: _rows, ...shown } = verification;
+  return shown;
+}
+
+function mismatchOf(record: TableRecord): TableFailure | undefined {
+  const verification = verificationOf(record);
+  if (verification?.result !== 'Mismatch') return undefined;
+  return {
+    code: 'VerificationFailed',
+    message: `${formatTableName(record.destination)} is not like its source: ${verification.message}`,
+    hint: ERROR_RULES.VerificationFailed.hint,
+    since: verification.checkedAt,
+    attempts: 1,
+  };
 }
 
 function resyncStatusOf(

@@ -167,7 +167,7 @@ export class TestMirror implements AsyncDisposable {
   /** Runs a command on this mirror's directory. */
   async command(verb: string, ...args: string[]): Promise<CommandResult> {
     const status =
-      verb === 'status' || verb === 'wait' ? ['--status-dir', this.statusDirectory] : [];
+      ['status', 'wait', 'verify'].includes(verb) ? ['--status-dir', this.statusDirectory] : [];
     return runCommand([verb, '--dir', this.mirrorDirectory, ...status, ...args]);
   }
 
