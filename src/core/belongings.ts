@@ -100,6 +100,8 @@ export interface Belongings {
   readonly policies: readonly Policy[];
   readonly triggers: readonly Switched[];
   readonly rules: readonly Switched[];
+  /** Triggers by which the server keeps constraints, where somebody switched them. */
+  readonly keepers: readonly Keeper[];
   readonly publications: readonly Membership[];
   /** Of the table, to it, and from it to itself. */
   readonly foreignKeys: readonly ForeignKeyPart[];
@@ -154,6 +156,17 @@ export interface Switched {
   /** O: as usual; D: never; R: as replica; A: always. */
   readonly enabled: string;
   readonly comment: string | null;
+}
+
+export interface Keeper {
+  readonly constraint: string;
+  /** The table that has the constraint, and the one that has the trigger: the other end, maybe. */
+  readonly owner: TableName;
+  readonly table: TableName;
+  /** As SQL: `"RI_FKey_check_ins"()`. */
+  readonly function: string;
+  /** D, R or A, as for other triggers. */
+  readonly enabled: string;
 }
 
 export interface Membership {

@@ -1,4 +1,5 @@
 /** The swap itself: in one transaction the shadow takes the table's place, with everything that belongs to it. */
+import { isDeepStrictEqual } from 'node:util';
 import { checkpoint } from '../core/checkpoint.ts';
 import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
@@ -13,7 +14,8 @@ import {
   type LockList,
   SELECT_BLOCKERS,
   SELECT_LOCK_LIST,
-  SELECT_TIMEOUTS,
+  SELECT_SETTINGS,
+  setPlansSql,
   setTimeoutsSql,
 } from '../sql/swap-lock.ts';
 import { keptForeignKeys, type Swap, swapSql } from '../sql/swap.ts';
@@ -81,33 +83,52 @@ export async function swapTables(
   record: TableRecord,
   plan: SwapPlan,
 ): Promise<void> {
-  const [before] = await session.query(SELECT_TIMEOUTS);
-  const role = before?.['role'] ?? '';
-  await lockAll(session, plan.locks);
-  const sides = await readBothSides(session, record.destination, shadowOf(record));
-  const { live, shadow } = bothOf(record, sides);
-  refuseDifference(live, shadow, plan.leftOut);
-  const swap: Swap = { live, shadow, old: oldOf(record), leftOut: plan.leftOut, role };
-  for (const { validated, references, ...key } of keptForeignKeys(swap))
+  const before = await readSettings(session);
+  await session.query(setPlansSql('force_generic_plan'));
+  const foreseen = await readSwap(session, record, plan);
+  for (const { validated, references, ...key } of keptForeignKeys(foreseen))
     if (validated) await saveForeignKey(session, owner, { ...key, table: references });
-  const back = { lock: before?.['lock'] ?? '0', statement: before?.['statement'] ?? '0' };
+  await lockAll(session, plan.locks);
+  // From here on readers wait: one look, one batch.
+  const swap = await readSwap(session, record, plan);
+  if (!isDeepStrictEqual(keptForeignKeys(swap), keptForeignKeys(foreseen)))
+    throw lookAgain(`foreign keys of ${formatTableName(record.destination)} changed`);
   try {
-    await session.run([...swapSql(swap), ...setTimeoutsSql(back)].join(';\n'));
+    await session.run(
+      [...swapSql(swap, before.role), ...setTimeoutsSql(before), setPlansSql(before.plans)].join(
+        ';\n',
+      ),
+    );
   } catch (error) {
     throw obstruction(record, error);
   }
   checkpoint('swapped', record.source);
 }
 
-function bothOf(
-  record: TableRecord,
-  { live, shadow }: { readonly live: Side | undefined; readonly shadow: Side | undefined },
-): { readonly live: Side; readonly shadow: Side } {
-  if (live !== undefined && shadow !== undefined) return { live, shadow };
-  const gone = live === undefined ? record.destination : shadowOf(record);
-  throw new MirrorError('TableMissing', `${formatTableName(gone)} is gone`, {
-    hint: 'The copy starts again.',
-  });
+interface Settings {
+  readonly lock: string;
+  readonly statement: string;
+  readonly plans: string;
+  readonly role: string;
+}
+
+async function readSettings(session: Session): Promise<Settings> {
+  const [row] = await session.query(SELECT_SETTINGS);
+  if (!row) throw new Error('no settings');
+  return row as unknown as Settings;
+}
+
+/** Throws what refuses it. */
+async function readSwap(session: Session, record: TableRecord, plan: SwapPlan): Promise<Swap> {
+  const { live, shadow } = await readBothSides(session, record.destination, shadowOf(record));
+  if (live === undefined || shadow === undefined) {
+    const gone = live === undefined ? record.destination : shadowOf(record);
+    throw new MirrorError('TableMissing', `${formatTableName(gone)} is gone`, {
+      hint: 'The copy starts again.',
+    });
+  }
+  refuseDifference(live, shadow, plan.leftOut);
+  return { live, shadow, old: oldOf(record), leftOut: plan.leftOut };
 }
 
 /** Nothing that came after prepareSwap looked may be lost. */

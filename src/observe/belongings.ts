@@ -94,6 +94,24 @@ const TRIGGERS = /* sql */ `(
   where t.tgrelid = c.oid and not t.tgisinternal
 )`;
 
+/** DISABLE TRIGGER ALL, as people say it who load rows in any order. */
+const KEEPERS = /* sql */ `(
+  select coalesce(json_agg(json_build_object(
+    'constraint', con.conname,
+    'owner', json_build_object('schema', own.nspname, 'name', o.relname),
+    'table', json_build_object('schema', tn.nspname, 'name', tc.relname),
+    'function', t.tgfoid::regprocedure,
+    'enabled', t.tgenabled
+  ) order by t.oid), '[]')
+  from pg_constraint con
+  join pg_class o on o.oid = con.conrelid
+  join pg_namespace own on own.oid = o.relnamespace
+  join pg_trigger t on t.tgconstraint = con.oid and t.tgisinternal and t.tgenabled <> 'O'
+  join pg_class tc on tc.oid = t.tgrelid
+  join pg_namespace tn on tn.oid = tc.relnamespace
+  where con.contype in ('f', 'p', 'u', 'x') and (con.conrelid = c.oid or con.confrelid = c.oid)
+)`;
+
 const RULES = /* sql */ `(
   select coalesce(json_agg(json_build_object(
     'name', r.rulename,
@@ -214,6 +232,7 @@ select n.nspname as schema, ${TABLE_PARTS} as parts, json_build_object(
   'policies', ${POLICIES},
   'triggers', ${TRIGGERS},
   'rules', ${RULES},
+  'keepers', ${KEEPERS},
   'publications', ${PUBLICATIONS},
   'foreignKeys', ${FOREIGN_KEYS},
   'views', ${VIEWS},
@@ -231,13 +250,20 @@ export interface Side {
   readonly belongings: Belongings;
 }
 
-/** Of a table and of its shadow, which bears the same name. Undefined for what is not there. */
+/**
+ * Of a table and of its shadow, which bears the same name. Undefined for what is not there. Prepared:
+ * planning it takes longer than running it.
+ */
 export async function readBothSides(
   session: Session,
   live: TableName,
   shadow: TableName,
 ): Promise<{ readonly live: Side | undefined; readonly shadow: Side | undefined }> {
-  const rows = await session.query(SELECT_BELONGINGS, [live.schema, shadow.schema, live.name]);
+  const rows = await session.query(
+    SELECT_BELONGINGS,
+    [live.schema, shadow.schema, live.name],
+    'read_both_sides',
+  );
   const sideOf = (table: TableName): Side | undefined => {
     const row = rows.find((candidate) => candidate['schema'] === table.schema);
     return (

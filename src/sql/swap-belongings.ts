@@ -5,6 +5,7 @@ import type {
   Comment,
   ForeignKeyPart,
   Grant,
+  Keeper,
   Membership,
   Policy,
   ReadingPolicy,
@@ -181,6 +182,20 @@ export function switchedSql(
       : [`alter table ${quoteTable(table)} ${turn} ${kind} ${quoteIdent(name)}`]),
     ...remark(`${kind} ${quoteIdent(name)} on ${quoteTable(table)}`, comment),
   ];
+}
+
+/** The server makes its own triggers under names of the moment: these are found by what they do. */
+export function keeperSql({ constraint, owner, table, function: does, enabled }: Keeper): string {
+  const turn = `alter table ${quoteTable(table)} ${SWITCHES[enabled] ?? 'enable'} trigger `;
+  const body = `declare keeper name; begin
+    for keeper in
+      select t.tgname from pg_trigger t join pg_constraint con on con.oid = t.tgconstraint
+      where t.tgisinternal and con.conname = ${quoteLiteral(constraint)}
+        and con.conrelid = ${quoteLiteral(quoteTable(owner))}::regclass
+        and t.tgrelid = ${quoteLiteral(quoteTable(table))}::regclass
+        and t.tgfoid = ${quoteLiteral(does)}::regprocedure
+    loop execute ${quoteLiteral(turn)} || quote_ident(keeper); end loop; end`;
+  return `do language plpgsql ${quoteLiteral(body)}`;
 }
 
 export function readingRuleSql(definition: string): string {

@@ -61,9 +61,15 @@ export function lockAgainstVacuumSql(tables: readonly TableName[]): string {
   return `lock table ${tables.map(quoteTable).join(', ')} in share update exclusive mode`;
 }
 
-export const SELECT_TIMEOUTS = /* sql */ `
+/** The settings that a swap changes for a while, as they are. */
+export const SELECT_SETTINGS = /* sql */ `
 select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement,
-  current_user as role`;
+  current_setting('plan_cache_mode') as plans, current_user as role`;
+
+/** A plan that was made before the lock is not made again under it. */
+export function setPlansSql(mode: string): string {
+  return `set local plan_cache_mode = ${quoteLiteral(mode)}`;
+}
 
 export function setTimeoutsSql(timeouts: {
   readonly lock: string | number;

@@ -16,6 +16,7 @@ import {
   commentsSql,
   foreignKeySql,
   isOwn,
+  keeperSql,
   policySql,
   publishSql,
   readingPolicySql,
@@ -38,8 +39,6 @@ export interface Swap {
   /** Where the live table goes. */
   readonly old: TableName;
   readonly leftOut: LeftOut;
-  /** Ours: whoever else granted something, this one goes on. */
-  readonly role: string;
 }
 
 /** The foreign keys that come back: all but the table's own that the source's shape leaves no room for. */
@@ -49,15 +48,18 @@ export function keptForeignKeys({ live, leftOut }: Swap): ForeignKeyPart[] {
   );
 }
 
-/** In this order. Everything that the old table still had a hold on makes the proof in it fail. */
-export function swapSql(swap: Swap): string[] {
+/**
+ * In this order. Everything that the old table still had a hold on makes the proof in it fail. `role` is
+ * ours: what others granted is granted by them again, then it goes on.
+ */
+export function swapSql(swap: Swap, role: string): string[] {
   const { live, shadow, old } = swap;
   return [
     ...releaseSql(swap),
     `alter table ${quoteTable(live.table)} set schema ${quoteIdent(old.schema)}`,
     ...readyShadowSql(swap),
     `alter table ${quoteTable(shadow.table)} set schema ${quoteIdent(live.table.schema)}`,
-    ...equipSql(swap),
+    ...equipSql(swap, role),
     ...bindSql(swap),
     ...proofSql(old),
     // A value that a sequence hands out is never taken back: after everything that may fail.
@@ -108,7 +110,7 @@ function readyShadowSql({ live, shadow, old }: Swap): string[] {
   ];
 }
 
-function equipSql({ live, shadow, leftOut, role }: Swap): string[] {
+function equipSql({ live, shadow, leftOut }: Swap, role: string): string[] {
   const { table, parts, belongings: wanted } = live;
   const present = shadow.belongings;
   const comments = wanted.comments.filter((comment) => isThere(shadow.parts, comment));
@@ -133,6 +135,7 @@ function bindSql(swap: Swap): string[] {
   const { views, functions, readingPolicies, readingRules } = swap.live.belongings;
   return [
     ...keptForeignKeys(swap).flatMap(foreignKeySql),
+    ...swap.live.belongings.keepers.map(keeperSql),
     ...views.map(viewSql),
     ...functions,
     ...readingPolicies.map(readingPolicySql),

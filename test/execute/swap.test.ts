@@ -169,6 +169,10 @@ async function rejection(work: Promise<unknown>, code: ErrorCode): Promise<Mirro
 for (const role of ['superuser', 'mover'] as const) {
   test(`the catalogs say the same before and after, twice in a row, as ${role}`, async (t) => {
     await using stage = await startStage(role);
+    // No other role may switch the triggers by which the server keeps a foreign key.
+    if (role === 'superuser')
+      await stage.run(`alter table other.lines disable trigger all; alter table ${LIVE} disable trigger all;
+        alter table ${LIVE} enable trigger user, enable always trigger always_it, disable trigger never_it`);
     const before = await stage.dump();
     assert.ok(before.length > 300, `${before.length} lines`);
     for (const payload of ['second', 'third']) {
@@ -303,18 +307,23 @@ test('a reader that does not let go: the swap gives up within a moment and names
   assert.equal(await stage.value(`select max(payload) from ${LIVE}`), 'new');
 });
 
-test('the timeouts are put back within the transaction', async () => {
+test('the rest is replayed in the same transaction, the settings are put back in it', async () => {
   await using stage = await startStage();
   await stage.fill('new');
   const plan = await prepareSwap(stage.beside, stage.record);
   await stage.stream.transaction(async () => {
     await stage.stream.query(`set local lock_timeout = '7s'`);
     await stage.stream.query(`set local statement_timeout = '9s'`);
+    const shadow = quoteTable(shadowOf(stage.record));
+    for (const table of [LIVE, shadow])
+      await stage.stream.query(
+        `update ${table} set code = 'rest', payload = 'rest' where serial_id = 7`,
+      );
     await swapTables(stage.stream, OWNER, stage.record, plan);
     const [row] = await stage.stream.query(
-      `select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_user as role`,
+      `select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_setting('plan_cache_mode') as plans, current_user as role`,
     );
-    assert.deepEqual(row, { lock: '7s', statement: '9s', role: 'postgres' });
+    assert.deepEqual(row, { lock: '7s', statement: '9s', plans: 'auto', role: 'postgres' });
   });
 });
 
