@@ -8,10 +8,16 @@ import { benchLag } from './lag.ts';
 import { describeMachine } from './machine.ts';
 import { benchMemory } from './memory.ts';
 import { renderSection, type Section } from './report.ts';
+import { benchResync } from './resync.ts';
 import { type BenchContext, startServers } from './servers.ts';
 
 const DEFAULT_RUNS = 3;
-const FIGURES = { copy: benchCopy, lag: benchLag, memory: benchMemory } as const;
+const FIGURES = {
+  copy: benchCopy,
+  lag: benchLag,
+  memory: benchMemory,
+  resync: benchResync,
+} as const;
 type FigureName = keyof typeof FIGURES;
 
 interface Options {
@@ -21,7 +27,9 @@ interface Options {
 
 function parseOptions(): Options {
   return new Command('npm run bench --')
-    .description('Measures the copy, the lag and the memory of bunnydb on two servers of its own.')
+    .description(
+      'Measures the copy, the lag, the memory and the resync of bunnydb on two servers of its own.',
+    )
     .addOption(
       new Option('--runs <n>', 'how often each figure is taken')
         .argParser(parseRuns)

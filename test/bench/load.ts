@@ -62,7 +62,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     looking.catch(ignore);
     const perSecond = await write(options, writers, watch);
     await options.onWritten();
-    return { latenciesMs: await looking, perSecond };
+    const samples = await looking;
+    return { latenciesMs: samples.map(({ latencyMs }) => latencyMs), perSecond };
   } finally {
     watch.end();
     await Promise.allSettled([writers.end(), observer.end()]);
@@ -107,12 +108,17 @@ function transactionSql(n: number): string {
     insert into history values (${n}, ${tid}, ${bid}, ${aid}, ${delta}, now())`;
 }
 
-/** Looks for the samples that are not there yet. */
-class Watch {
+export interface Sample {
+  readonly committedMs: number;
+  readonly latencyMs: number;
+}
+
+/** Looks in `history` for the samples that are not there yet. */
+export class Watch {
   readonly #observer: Client;
   /** By id: when it was committed. */
   readonly #waiting = new Map<number, number>();
-  readonly #latenciesMs: number[] = [];
+  readonly #samples: Sample[] = [];
   #ended = false;
   #wake: () => void = () => undefined;
 
@@ -131,15 +137,15 @@ class Watch {
     this.#wake();
   }
 
-  /** Returns the latencies once all samples were seen. */
-  async run(signal: AbortSignal): Promise<readonly number[]> {
+  /** Returns when all samples were seen. */
+  async run(signal: AbortSignal): Promise<readonly Sample[]> {
     while (!this.#ended || this.#waiting.size > 0) {
       signal.throwIfAborted();
       if (this.#waiting.size > 0) await this.#look();
       if (this.#waiting.size > 0) await delay(LOOK_INTERVAL_MS);
       else if (!this.#ended) await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    return this.#latenciesMs;
+    return this.#samples;
   }
 
   async #look(): Promise<void> {
@@ -150,18 +156,19 @@ class Watch {
     });
     const seenMs = performance.now();
     for (const { id } of rows) {
-      this.#latenciesMs.push(seenMs - (this.#waiting.get(id) ?? seenMs));
+      const committedMs = this.#waiting.get(id) ?? seenMs;
+      this.#samples.push({ committedMs, latencyMs: seenMs - committedMs });
       this.#waiting.delete(id);
     }
   }
 }
 
 /** A server that stops ends the queries with an error; without a listener it would end us too. */
-function ignore(): void {
+export function ignore(): void {
   return undefined;
 }
 
-function configOf({ cluster, database }: LoadOptions['source']): ClientConfig {
+export function configOf({ cluster, database }: LoadOptions['source']): ClientConfig {
   const { host, port, user, password } = cluster;
   return { host, port, user, password, database };
 }

@@ -1,10 +1,11 @@
 /** bunnydb as users run it: a mirror file, a daemon, a fresh destination database. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { quoteLiteral } from '../../src/sql/quote.ts';
 import { readStatus } from '../../src/status/read-status.ts';
+import { isReady } from '../../src/status/status.ts';
 import { Daemon } from '../servers/daemon.ts';
 import { guardFolder } from '../servers/processes.ts';
 import { type BenchContext, reached } from './servers.ts';
@@ -25,6 +26,15 @@ export interface CopyTimes {
   readonly endSeconds: number;
 }
 
+export type ResyncStrategy = 'truncate' | 'swap';
+
+interface MirrorParts {
+  readonly root: string;
+  readonly sourceDatabase: string;
+  readonly database: string;
+  readonly tables: readonly string[];
+}
+
 export class BenchMirror implements AsyncDisposable {
   /** The destination's database, made for this mirror. */
   readonly database: string;
@@ -32,20 +42,17 @@ export class BenchMirror implements AsyncDisposable {
   readonly #sourceDatabase: string;
   readonly #name = `bench_${++mirrorsMade}`;
   readonly #root: string;
+  readonly #tables: readonly string[];
   readonly #dismissGuard: () => void;
   #daemon: Daemon | undefined;
 
-  private constructor(
-    context: BenchContext,
-    root: string,
-    sourceDatabase: string,
-    database: string,
-  ) {
+  private constructor(context: BenchContext, parts: MirrorParts) {
     this.#context = context;
-    this.#root = root;
-    this.#dismissGuard = guardFolder(root, 'remove');
-    this.#sourceDatabase = sourceDatabase;
-    this.database = database;
+    this.#root = parts.root;
+    this.#dismissGuard = guardFolder(parts.root, 'remove');
+    this.#sourceDatabase = parts.sourceDatabase;
+    this.#tables = parts.tables;
+    this.database = parts.database;
   }
 
   /** Writes the mirror file; `tables` are of the schema public. */
@@ -56,8 +63,9 @@ export class BenchMirror implements AsyncDisposable {
   ): Promise<BenchMirror> {
     const root = await mkdtemp(join(tmpdir(), 'bunnydb-bench-'));
     const database = await context.destination.createDatabase();
-    const mirror = new BenchMirror(context, root, sourceDatabase, database);
-    await mirror.#writeFile(tables);
+    const mirror = new BenchMirror(context, { root, sourceDatabase, database, tables });
+    await mkdir(join(root, 'mirrors.d'));
+    await mirror.#writeFile({});
     return mirror;
   }
 
@@ -82,6 +90,28 @@ export class BenchMirror implements AsyncDisposable {
     return daemon;
   }
 
+  /** Bumps the counter of one table, once in the life of a mirror; returns when the table is Live again. */
+  async resync(table: string, strategy: ResyncStrategy): Promise<void> {
+    await this.#writeFile({ [table]: { resyncStrategy: strategy, resyncGeneration: 1 } });
+    await reached(this.#context, `a resync of ${table}`, async () => {
+      await this.#daemon?.assertRunning();
+      const found = await this.#context.destination.query(
+        this.database,
+        `select 1 as found from bunnydb.tables where source_name = ${quoteLiteral(table)}
+         and observed_table_generation = 1 and state ->> 'phase' = 'Live'`,
+      );
+      return found.length > 0;
+    });
+  }
+
+  /** Returns when nothing is left to be done after a resync. */
+  async untilDone(): Promise<void> {
+    await reached(this.#context, 'a mirror that is Ready again', async () => {
+      const status = await readStatus(join(this.#root, 'status'), this.#name);
+      return status !== undefined && isReady(status);
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.#daemon?.[Symbol.asyncDispose]();
@@ -93,7 +123,7 @@ export class BenchMirror implements AsyncDisposable {
     }
   }
 
-  async #writeFile(tables: readonly string[]): Promise<void> {
+  async #writeFile(more: Readonly<Record<string, object>>): Promise<void> {
     const { source, destination } = this.#context;
     const file = {
       apiVersion: 'bunnydb/v1',
@@ -102,11 +132,12 @@ export class BenchMirror implements AsyncDisposable {
       spec: {
         source: source.connection(this.#sourceDatabase),
         destination: destination.connection(this.database),
-        tables: tables.map((name) => ({ source: `public.${name}` })),
+        tables: this.#tables.map((name) => ({ source: `public.${name}`, ...more[name] })),
       },
     };
-    await mkdir(join(this.#root, 'mirrors.d'));
-    await writeFile(join(this.#root, 'mirrors.d', 'mirror.yaml'), stringify(file));
+    const path = join(this.#root, 'mirrors.d', 'mirror.yaml');
+    await writeFile(`${path}.new`, stringify(file));
+    await rename(`${path}.new`, path);
   }
 
   async #start(args: readonly string[]): Promise<Daemon> {

@@ -47,11 +47,28 @@ export class Subscription implements AsyncDisposable {
       `create subscription ${name} connection ${quoteLiteral(subscription.#connection())} publication ${name}
        with (synchronous_commit = on, streaming = ${tables.streaming})`,
     );
-    await reached(context, 'a subscription that follows', async () => {
-      const waiting = `select 1 as found from pg_subscription_rel where srsubstate <> 'r'`;
-      return (await destination.query(database, waiting)).length === 0;
-    });
+    await subscription.#untilFollowing();
     return subscription;
+  }
+
+  /**
+   * One table afresh, as its manual has it: out of the publication, emptied, and in again with its rows.
+   * Returns when the table follows the source again.
+   */
+  async resync(table: string): Promise<void> {
+    const { source, destination } = this.#context;
+    const atSource = async (sql: string): Promise<unknown> =>
+      source.query(this.#sourceDatabase, sql);
+    const atDestination = async (sql: string): Promise<unknown> =>
+      destination.query(this.database, sql);
+    await atSource(`alter publication ${this.#name} drop table ${table}`);
+    await atDestination(`alter subscription ${this.#name} refresh publication`);
+    await atDestination(`truncate ${table}`);
+    await atSource(`alter publication ${this.#name} add table ${table}`);
+    await atDestination(
+      `alter subscription ${this.#name} refresh publication with (copy_data = true)`,
+    );
+    await this.#untilFollowing();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -60,6 +77,13 @@ export class Subscription implements AsyncDisposable {
     await destination.query(this.database, `drop subscription ${this.#name}`);
     await source.query(this.#sourceDatabase, `drop publication ${this.#name}`);
     await destination.dropDatabase(this.database);
+  }
+
+  async #untilFollowing(): Promise<void> {
+    await reached(this.#context, 'a subscription that follows', async () => {
+      const waiting = `select 1 as found from pg_subscription_rel where srsubstate <> 'r'`;
+      return (await this.#context.destination.query(this.database, waiting)).length === 0;
+    });
   }
 
   #connection(): string {
