@@ -190,9 +190,9 @@ async function shapeOf(session: Session): Promise<TableShape> {
 }
 
 /** What emptyTable and the end of a copy do; returns the lines for people. */
-async function mend(one: Pair): Promise<string[]> {
+async function mend(one: Pair, wanted?: TableShape): Promise<string[]> {
   const { source, destination, mirror } = one;
-  const shape = await shapeOf(source);
+  const shape = wanted ?? (await shapeOf(source));
   const planned = planMend(desiredShape(mirror, TABLE, shape), await shapeOf(destination));
   await destination.transaction(async () => {
     await destination.query('truncate public.t');
@@ -287,4 +287,28 @@ test('a shadow, which is born without keys and checks, gets the same columns', a
     assert.deepEqual(checks.toSorted(), planned.checks.map((check) => check.name).toSorted());
   }
   assert.deepEqual(differing, []);
+});
+
+test('a partitioned destination is mended through its root', async () => {
+  const one = await damaged('alter table t drop constraint to_parent; drop table t');
+  await one.onDestination(`
+    create table public.t (id int primary key, code text, old text, size bigint check (size < 9))
+      partition by hash (id);
+    create table public.t_0 partition of public.t for values with (modulus 1, remainder 0);
+    create index t_name_idx on public.t (code);
+    insert into public.t values (1, 'one', 'old', 1);
+  `);
+  // A unique index of a partitioned table must have its partition key: those of the source cannot be here.
+  const source = await shapeOf(one.source);
+  const shape = {
+    ...source,
+    constraints: source.constraints.filter(({ kind }) => kind !== 'unique'),
+    indexes: source.indexes.filter(({ unique }) => !unique),
+  };
+  await mend(one, shape);
+  const actual = await shapeOf(one.destination);
+  const desired = desiredShape(one.mirror, TABLE, shape);
+  assert.deepEqual(columnDrift(desired, actual), { problems: [], extraColumns: ['old'] });
+  assert.ok(isEmptyMend(planMend(desired, actual)));
+  await one.onDestination('drop table public.t');
 });
