@@ -1,9 +1,11 @@
 import type { Generation, Mirror, MirrorTable, ResyncStrategy } from '../core/mirror.ts';
+import type { Observed } from '../core/observed.ts';
 import { formatTableName } from '../core/table-name.ts';
 import { isSwapping, needsResync, type TableRecord, type TableState } from '../core/table-state.ts';
 import { unreachable } from '../core/unreachable.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
+import { retypeRefusals, swapRefusals } from './swap.ts';
 import type { TableCase } from './table-case.ts';
 import { wantsVerification } from './verify.ts';
 
@@ -23,6 +25,7 @@ type Decision =
 export function planCopy(
   tableCase: TableCase,
   mirror: Mirror,
+  look: Observed,
 ): { steps: Step[]; refusals: Refusal[] } {
   const { table, observed } = tableCase;
   const decision = decide(tableCase, mirror);
@@ -44,6 +47,9 @@ export function planCopy(
       return { steps: [{ kind: 'cancel-copy', table }], refusals: [] };
     case 'copy': {
       const { reason, strategy } = decision;
+      const refusals =
+        strategy === 'swap' ? swapRefusals(tableCase, look) : retypeRefusals(tableCase);
+      if (refusals.length > 0) return { steps: [], refusals };
       return {
         steps: [
           {
@@ -114,7 +120,8 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
       // A table that was gone is empty now, whoever made it again: its spool alone does not fill it.
       if (state.resume === 'copy' || isGone || state.failure.code === 'TableMissing')
         return copy('retry');
-      if (lacksShadow(tableCase)) return copy('retry');
+      // So is a shadow that is no longer like the table it is to replace.
+      if (lacksShadow(tableCase) || isOutgrown(record)) return copy('retry');
       // Its spool has a hole: only a copy helps, and that is for a human to ask for.
       return state.failure.code === 'SpoolFull'
         ? { do: 'refuse', refusal: refuse(table, 'SpoolFull', state.failure.message) }
@@ -169,6 +176,12 @@ function isTakenBack({ state, observed }: TableRecord, { generation }: MirrorTab
 /** The rows are in a shadow that is not there: only a copy brings them back. */
 function lacksShadow({ record, hasShadow }: TableCase): boolean {
   return record !== undefined && isSwapping(record) && !hasShadow;
+}
+
+/** The live table changed its shape while a swap was under way. */
+function isOutgrown(record: TableRecord): boolean {
+  const { state } = record;
+  return state.phase === 'Failed' && state.failure.code === 'SchemaMismatch' && isSwapping(record);
 }
 
 /** What a swap left that was cancelled, given up, or cut off right after it. */

@@ -90,7 +90,7 @@ interface Verdict {
 }
 
 function judge(tableCase: TableCase, mirror: Mirror, observed: Observed): Verdict {
-  const copy = planCopy(tableCase, mirror);
+  const copy = planCopy(tableCase, mirror, observed);
   const unfit = [
     ...preflightTable(tableCase, mirror, observed),
     ...preflightPublished(tableCase, mirror, observed.publication),
