@@ -1,16 +1,11 @@
 /** A mirror's status as lines of text: a table for a screen, and what changed for a log. Pure. */
 import progress from 'cli-progress';
 import Table from 'cli-table3';
-import type { Verification } from '../core/verification.ts';
 import type { Status } from '../status/status.ts';
 import type { TableStatus } from '../status/table-status.ts';
 import { formatRate, formatSeconds, formatTime } from './amounts.ts';
 
 const BAR_WIDTH = 16;
-
-type Row = TableStatus & {
-  readonly verification?: Pick<Verification, 'result' | 'rows' | 'checkedAt' | 'message'>;
-};
 
 /** Everything that is known of one mirror, a line for each table, then what is wrong or in the way. */
 export function drawMirror({ metadata, status }: Status, now: Date): string[] {
@@ -90,7 +85,7 @@ function readiness({ conditions }: Status['status']): string {
   return ready ? `${ready.reason}: ${ready.message}` : '';
 }
 
-function newsOf(table: Row): string {
+function newsOf(table: TableStatus): string {
   const { source, phase, resync, error, verification } = table;
   const run = [resync?.startedAt, resync?.tries, resync?.waitsFor];
   const ends = [error?.message, error?.attempts, verification?.checkedAt];
@@ -119,7 +114,7 @@ function generation({ resyncGeneration: { desired, observed } }: TableStatus): s
 }
 
 /** What is worth knowing first stands first: a screen cuts at its end. */
-function details({ resync, verification }: Row, now: Date): string[] {
+function details({ resync, verification }: TableStatus, now: Date): string[] {
   if (resync) {
     const { rowsPerSecond, secondsLeft, rowsCopied, rowsTotal, startedAt, tries } = resync;
     return [
@@ -137,7 +132,7 @@ function details({ resync, verification }: Row, now: Date): string[] {
 }
 
 /** Whole sentences, on lines of their own. */
-function troubles({ source, resync, verification, error }: Row, now: Date): string[] {
+function troubles({ source, resync, verification, error }: TableStatus, now: Date): string[] {
   const mismatch = verification?.result === 'Mismatch' ? verification.message : undefined;
   return [
     ...(resync?.waitsFor === undefined ? [] : [`${source} waits for ${resync.waitsFor}`]),

@@ -8,7 +8,7 @@ import type { Status } from '../../src/status/status.ts';
 process.env['TZ'] = 'UTC';
 
 const NOW = new Date('2026-11-22T20:02:00.500Z');
-type Table = Status['status']['tables'][number] & { readonly verification?: object };
+type Table = Status['status']['tables'][number];
 
 const COPYING: Table = {
   source: 'public.users',
@@ -112,7 +112,8 @@ test('each table has a line with what is worth knowing, and its troubles below',
 
 test('a comparison that found a difference says which', () => {
   const mismatch = {
-    result: 'Mismatch',
+    result: 'Mismatch' as const,
+    lsn: '0/1',
     rows: 5,
     checkedAt: NOW.toISOString(),
     message: 'id 42 is missing',
