@@ -2,10 +2,10 @@
 import type { TableParts } from '../core/belongings.ts';
 import { checkpoint } from '../core/checkpoint.ts';
 import { MirrorError } from '../core/errors.ts';
+import type { Mend } from '../core/mend.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { readTableParts } from '../observe/table-parts.ts';
-import type { Mend } from '../plan/mend.ts';
 import { fenceTable, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { addChecksSql, mendSql } from '../sql/mend.ts';
@@ -28,6 +28,7 @@ import {
   shadowStatistics,
   tuneSql,
 } from '../sql/shadow.ts';
+import { provideSequences } from './schema.ts';
 
 /**
  * Drops what an earlier run left, then makes the shadow: empty, in the source's shape, without keys and
@@ -52,6 +53,7 @@ export async function createShadow(
       createShadowSql(shadow, live, parts),
     ])
       await session.query(statement);
+    await provideSequences(session, live, mend.sequences);
     const made = await partsOf(session, shadow);
     for (const statement of [
       ...renameSequencesSql(made.sequences, parts.sequences),

@@ -14,8 +14,6 @@ import type {
 import { sameTable } from '../core/table-name.ts';
 import { columnDrift, keyDrift, type ColumnProblem } from './drift.ts';
 
-export type { Mend };
-
 /** A first copy changes nothing about a table that it was not told to replace. */
 export function mayMend(observed: Generation | undefined, generation: Generation): boolean {
   return observed !== undefined || generation.table > 0 || generation.mirror > 0;
