@@ -6,7 +6,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import { MirrorError } from '../../src/core/errors.ts';
 import type { Lsn } from '../../src/core/lsn.ts';
-import type { TableRecord } from '../../src/core/table-state.ts';
+import type { TableRecord, TableState } from '../../src/core/table-state.ts';
+import type { Verification } from '../../src/core/verification.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { renderStatus } from '../../src/status/status-file.ts';
 import { computeStatus, isReady, type Status } from '../../src/status/status.ts';
@@ -85,6 +86,47 @@ const FAILED_TABLE = [
   ...LIVE.slice(1),
 ];
 
+const MATCH: Verification = {
+  result: 'Match',
+  generation: { table: 0, mirror: 0 },
+  rows: 5,
+  destinationRows: 5,
+  lsn: '0/1A2B3C4',
+  checkedAt: '2026-11-22T20:00:00.000001Z',
+};
+const MISMATCH: Verification = {
+  ...MATCH,
+  result: 'Mismatch',
+  destinationRows: 4,
+  message:
+    '5 rows at the source, 4 at the destination; 1 key differs (id): 7 missing at the destination',
+};
+
+/** Both tables compared: the first with that result, the second alike. */
+function compared(first: Verification, state: TableState = { phase: 'Live' }): TableRecord[] {
+  const observed = { table: 3, mirror: 0 };
+  return [
+    record('public.users', state, { verification: first }),
+    record(
+      'public."a.b"',
+      { phase: 'Live' },
+      { observed, verification: { ...MATCH, generation: observed } },
+    ),
+  ];
+}
+
+const VERIFYING = planMirror(
+  mirror(),
+  observed({
+    tables: { 'public.users': { record: record('public.users', undefined, { sourceOid: 1 }) } },
+  }),
+);
+
+const BUMPED = mirror(
+  [table('public.users', { generation: { table: 1, mirror: 0 } }), ...TABLES.slice(1)],
+  SPEC,
+);
+
 interface StatusCase {
   readonly name: string;
   readonly view: MirrorView;
@@ -95,7 +137,8 @@ interface StatusCase {
   readonly tables?: readonly string[];
 }
 
-const ACCEPTED = 'SpecAccepted=True Valid';
+const UNVERIFIED = 'Verified=Unknown Progressing';
+const ACCEPTED = ['SpecAccepted=True Valid', UNVERIFIED];
 const STREAMING = 'Replicating=True Streaming';
 
 const CASES: readonly StatusCase[] = [
@@ -103,7 +146,7 @@ const CASES: readonly StatusCase[] = [
     name: 'before the first pass',
     view: view({ plan: undefined, slot: undefined, records: [], stream: undefined }),
     state: 'PENDING',
-    conditions: ['Ready=False Progressing', 'Replicating=Unknown Progressing', ACCEPTED],
+    conditions: ['Ready=False Progressing', 'Replicating=Unknown Progressing', ...ACCEPTED],
     tables: ['Pending none', 'Pending none'],
   },
   {
@@ -114,21 +157,21 @@ const CASES: readonly StatusCase[] = [
       ),
     }),
     state: 'PENDING',
-    conditions: ['Ready=False Progressing', STREAMING, ACCEPTED],
+    conditions: ['Ready=False Progressing', STREAMING, ...ACCEPTED],
     tables: ['Pending none', 'Pending none'],
   },
   {
     name: 'the first copies',
     view: view({ records: FIRST_COPY, runs: copying() }),
     state: 'SNAPSHOTTING',
-    conditions: ['Ready=False InitialCopy', STREAMING, 'Reconciling=True Progressing', ACCEPTED],
+    conditions: ['Ready=False InitialCopy', STREAMING, 'Reconciling=True Progressing', ...ACCEPTED],
     tables: ['Copying none', 'Pending none'],
   },
   {
     name: 'all is well',
     view: view(),
     state: 'RUNNING',
-    conditions: ['Ready=True ReconciliationSucceeded', STREAMING, ACCEPTED],
+    conditions: ['Ready=True ReconciliationSucceeded', STREAMING, ...ACCEPTED],
     tables: ['Live none', 'Live completed'],
   },
   {
@@ -139,7 +182,7 @@ const CASES: readonly StatusCase[] = [
       'Ready=False ResyncInProgress',
       STREAMING,
       'Reconciling=True Progressing',
-      ACCEPTED,
+      ...ACCEPTED,
     ],
     tables: ['Copying in_progress', 'Live completed'],
   },
@@ -154,7 +197,7 @@ const CASES: readonly StatusCase[] = [
       'Ready=False ResyncInProgress',
       STREAMING,
       'Reconciling=True Progressing',
-      ACCEPTED,
+      ...ACCEPTED,
     ],
     tables: ['Copying in_progress', 'Live completed'],
   },
@@ -165,7 +208,7 @@ const CASES: readonly StatusCase[] = [
       records: LIVE,
     }),
     state: 'RESYNCING',
-    conditions: ['Ready=False ResyncInProgress', STREAMING, ACCEPTED],
+    conditions: ['Ready=False ResyncInProgress', STREAMING, ...ACCEPTED],
     tables: ['Live in_progress'],
   },
   {
@@ -175,27 +218,27 @@ const CASES: readonly StatusCase[] = [
       failures: new Map([['public.users', { ...FAILURE, attempts: 3 }]]),
     }),
     state: 'RUNNING',
-    conditions: ['Ready=False ConstraintViolated', STREAMING, ACCEPTED],
+    conditions: ['Ready=False ConstraintViolated', STREAMING, ...ACCEPTED],
     tables: ['Live failed'],
   },
   {
     name: 'a table that failed while the others stream',
     view: view({ records: FAILED_TABLE }),
     state: 'RUNNING',
-    conditions: ['Ready=False ConstraintViolated', STREAMING, ACCEPTED],
+    conditions: ['Ready=False ConstraintViolated', STREAMING, ...ACCEPTED],
     tables: ['Failed none', 'Live completed'],
   },
   {
     name: 'a table that only a human can help',
     view: view({ failures: new Map([['public.users', { ...FAILURE, code: 'SpoolFull' }]]) }),
     state: 'RUNNING',
-    conditions: ['Ready=False SpoolFull', STREAMING, 'Stalled=True SpoolFull', ACCEPTED],
+    conditions: ['Ready=False SpoolFull', STREAMING, 'Stalled=True SpoolFull', ...ACCEPTED],
   },
   {
     name: 'suspended',
     view: view({ mirror: mirror(TABLES, { ...SPEC, suspend: true }), stream: undefined }),
     state: 'SUSPENDED',
-    conditions: ['Ready=False Suspended', 'Replicating=False Suspended', ACCEPTED],
+    conditions: ['Ready=False Suspended', 'Replicating=False Suspended', ...ACCEPTED],
   },
   {
     name: 'suspended before anything else, whatever failed',
@@ -208,13 +251,13 @@ const CASES: readonly StatusCase[] = [
       failure: DOWN,
     }),
     state: 'SUSPENDED',
-    conditions: ['Ready=False Suspended', 'Replicating=False Suspended', ACCEPTED],
+    conditions: ['Ready=False Suspended', 'Replicating=False Suspended', ...ACCEPTED],
   },
   {
     name: 'no server',
     view: view({ plan: undefined, slot: undefined, records: [], stream: undefined, failure: DOWN }),
     state: 'FAILED',
-    conditions: ['Ready=False ConnectionFailed', 'Replicating=False ConnectionFailed', ACCEPTED],
+    conditions: ['Ready=False ConnectionFailed', 'Replicating=False ConnectionFailed', ...ACCEPTED],
   },
   {
     name: 'an error that only the file can mend',
@@ -227,7 +270,7 @@ const CASES: readonly StatusCase[] = [
       'Ready=False IdentityChanged',
       'Replicating=False IdentityChanged',
       'Stalled=True IdentityChanged',
-      ACCEPTED,
+      ...ACCEPTED,
     ],
   },
   {
@@ -240,14 +283,19 @@ const CASES: readonly StatusCase[] = [
     conditions: [
       'Ready=False WalLevelNotLogical',
       'Replicating=False WalLevelNotLogical',
-      ACCEPTED,
+      ...ACCEPTED,
     ],
   },
   {
     name: 'a newer file that is refused',
     view: view({ specErrors: ['shop.yaml:3:1 unknown key sorce'] }),
     state: 'RUNNING',
-    conditions: ['Ready=False SchemaInvalid', STREAMING, 'SpecAccepted=False SchemaInvalid'],
+    conditions: [
+      'Ready=False SchemaInvalid',
+      STREAMING,
+      'SpecAccepted=False SchemaInvalid',
+      UNVERIFIED,
+    ],
   },
   {
     name: 'a counter that went back',
@@ -272,7 +320,7 @@ const CASES: readonly StatusCase[] = [
     conditions: [
       'Ready=True ReconciliationSucceeded',
       STREAMING,
-      ACCEPTED,
+      ...ACCEPTED,
       'ResyncGenerationBehind=True GenerationReverted',
     ],
   },
@@ -282,7 +330,67 @@ const CASES: readonly StatusCase[] = [
       plan: planMirror(mirror(), observed({ slot: undefined, mirrorRecord: undefined })),
     }),
     state: 'RUNNING',
-    conditions: ['Ready=False Progressing', STREAMING, 'Reconciling=True Progressing', ACCEPTED],
+    conditions: ['Ready=False Progressing', STREAMING, 'Reconciling=True Progressing', ...ACCEPTED],
+  },
+  {
+    name: 'all is well, and proven',
+    view: view({ records: compared(MATCH) }),
+    state: 'RUNNING',
+    conditions: [
+      'Ready=True ReconciliationSucceeded',
+      STREAMING,
+      'SpecAccepted=True Valid',
+      'Verified=True ReconciliationSucceeded',
+    ],
+  },
+  {
+    name: 'a table is not like its source',
+    view: view({ records: compared(MISMATCH) }),
+    state: 'RUNNING',
+    conditions: [
+      'Ready=False VerificationFailed',
+      STREAMING,
+      'Stalled=True VerificationFailed',
+      'SpecAccepted=True Valid',
+      'Verified=False VerificationFailed',
+    ],
+    tables: ['Live none', 'Live completed'],
+  },
+  {
+    name: 'a table is not like its source, and about to be copied afresh',
+    view: view({ mirror: BUMPED, records: compared(MISMATCH) }),
+    state: 'RESYNCING',
+    conditions: [
+      'Ready=False ResyncInProgress',
+      STREAMING,
+      'SpecAccepted=True Valid',
+      'Verified=False VerificationFailed',
+    ],
+    tables: ['Live in_progress', 'Live completed'],
+  },
+  {
+    name: 'the former copy of a table was compared',
+    view: view({ records: compared({ ...MISMATCH, generation: { table: 0, mirror: 7 } }) }),
+    state: 'RUNNING',
+    conditions: ['Ready=True ReconciliationSucceeded', STREAMING, ...ACCEPTED],
+  },
+  {
+    name: 'a table that is compared: no resync, and not there yet',
+    view: view({ plan: VERIFYING, runs: copying({ step: 'Verifying' }) }),
+    state: 'RUNNING',
+    conditions: ['Ready=False Progressing', STREAMING, 'Reconciling=True Progressing', ...ACCEPTED],
+    tables: ['Live none', 'Live completed'],
+  },
+  {
+    name: 'rows that were found missing before are what is told of a table',
+    view: view({ records: compared(MISMATCH, { phase: 'Live', diverged: FAILURE }) }),
+    state: 'RUNNING',
+    conditions: [
+      'Ready=False ConstraintViolated',
+      STREAMING,
+      'SpecAccepted=True Valid',
+      'Verified=False VerificationFailed',
+    ],
   },
 ];
 
@@ -352,6 +460,7 @@ test('the time of a condition is that of its status, not of its reason or messag
     Ready: LATER.toISOString(),
     Replicating: LATER.toISOString(),
     SpecAccepted: NOW.toISOString(),
+    Verified: NOW.toISOString(),
   });
 });
 
@@ -397,3 +506,19 @@ for (const { step, rowsCopied, rowsTotal, percent } of PERCENTS)
     assert.equal(status.status.tables[0]?.resync?.percent, percent);
     assert.ok(validate(parse(renderStatus(status))), JSON.stringify(validate.errors));
   });
+
+test('what a comparison found is shown with its counts and keys', () => {
+  const { tables, conditions } = computeStatus(
+    view({ records: compared(MISMATCH) }),
+    undefined,
+    NOW,
+  ).status;
+  const { generation: _generation, destinationRows: _rows, ...shown } = MISMATCH;
+  assert.deepEqual(tables[0]?.verification, shown);
+  assert.equal(tables[0]?.error?.message, `public.users is not like its source: ${shown.message}`);
+  assert.equal(tables[1]?.error, undefined);
+  assert.equal(
+    conditions.find(({ type }) => type === 'Verified')?.message,
+    `public.users: ${shown.message}`,
+  );
+});
