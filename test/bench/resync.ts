@@ -12,7 +12,7 @@ import {
 import { type BenchContext, reached, settle } from './servers.ts';
 import { Subscription } from './subscription.ts';
 
-const STRATEGIES: readonly ResyncStrategy[] = ['truncate'];
+const STRATEGIES: readonly ResyncStrategy[] = ['truncate', 'swap'];
 const WARM_UP_SECONDS = 3;
 const BEFORE_SECONDS = 10;
 /** The end of a resync may be felt a moment later. */

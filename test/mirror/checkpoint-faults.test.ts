@@ -8,6 +8,7 @@ import {
   checkpointsOf,
   decorate,
   Load,
+  resynced,
   SETUP,
   specOf,
   SUBJECT,
@@ -16,7 +17,7 @@ import {
 import { TestMirror } from './test-mirror.ts';
 import { Trap } from './trap.ts';
 
-const STRATEGIES: readonly Strategy[] = ['truncate'];
+const STRATEGIES: readonly Strategy[] = ['truncate', 'swap'];
 
 interface Fault {
   readonly what: string;
@@ -57,7 +58,7 @@ describe('a server is lost at a checkpoint', { concurrency: STRATEGIES.length },
       const trap = new Trap(mirror);
       await mirror.write(specOf(strategy, 0));
       const daemon = await mirror.start([], trap.node);
-      await mirror.waitReady();
+      await resynced(mirror, 0);
       await decorate(mirror);
       const catalog = await catalogOf(mirror);
       let generation = 0;
@@ -72,7 +73,7 @@ describe('a server is lost at a checkpoint', { concurrency: STRATEGIES.length },
             await trap.held(daemon);
             await strike(mirror, destination);
             await trap.release();
-            await mirror.waitReady();
+            await resynced(mirror, generation);
             commits += await load.stop();
             await assertConverged(mirror, { catalog, commits });
           });

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Checkpoint } from '../../src/core/checkpoint.ts';
+import { isReady } from '../../src/status/status.ts';
 import { definitions } from './compare.ts';
 import { leftovers, slotCount } from './leftovers.ts';
 import type { TestMirror, TestSpec } from './test-mirror.ts';
@@ -25,10 +26,9 @@ const PASSED: Readonly<Record<Checkpoint, readonly Strategy[]>> = {
   swapped: ['swap'],
   'handed-over': ['truncate', 'swap'],
   'old-dropped': ['swap'],
-  'foreign-key-restored': ['truncate'],
-  // Not yet: no resync compares.
-  compared: [],
-  verified: [],
+  'foreign-key-restored': ['truncate', 'swap'],
+  compared: ['truncate', 'swap'],
+  verified: ['truncate', 'swap'],
 };
 
 export function checkpointsOf(strategy: Strategy): Checkpoint[] {
@@ -150,6 +150,18 @@ export async function catalogOf(mirror: TestMirror): Promise<string[]> {
     select 'identity ' || pg_get_serial_sequence('subject', 'id')
     order by 1`);
   return [...(await definitions(mirror.destination)), ...rows.map(({ line }) => line ?? '')];
+}
+
+/** Waits until a resync of the subject is over, comparison and all. */
+export async function resynced(mirror: TestMirror, generation: number): Promise<void> {
+  await mirror.waitFor((status) => {
+    const subject = status.status.tables.find(({ source }) => source === SUBJECT);
+    const { desired, observed } = subject?.resyncGeneration ?? {};
+    const isVerified = status.status.conditions.some(
+      ({ type, status: value }) => type === 'Verified' && value === 'True',
+    );
+    return desired === generation && observed === generation && isReady(status) && isVerified;
+  });
 }
 
 /** The mirror is Ready and nobody writes: everything is as if nothing had happened. `commits`: by all loads. */

@@ -25,7 +25,7 @@ export interface SoakOptions {
 
 export type Summary = Readonly<Record<string, number>>;
 
-const STRATEGIES: readonly Strategy[] = ['truncate'];
+const STRATEGIES: readonly Strategy[] = ['truncate', 'swap'];
 
 const EVENTS = {
   bump: 40,
