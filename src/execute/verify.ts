@@ -69,6 +69,7 @@ async function tryToCompare(
     source: table.source,
     signal,
     take: async () => {
+      if (lsn !== '') await restart(source);
       const row = await firstStatement(source, SELECT_SNAPSHOT);
       lsn = row['lsn'] ?? '';
       return { visible: row['visible'] ?? '', lsn };
@@ -113,6 +114,11 @@ async function openView(
     await session.close();
     throw error;
   }
+}
+
+async function restart(session: Session): Promise<void> {
+  await session.query('rollback');
+  await session.query(BEGIN_VIEW);
 }
 
 /** One round trip, for which the stream waits: it is cut off when it takes long. */

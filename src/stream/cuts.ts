@@ -10,7 +10,7 @@ import type { Router } from './router.ts';
 export interface Meeting<T> {
   /** The table's name at the source. */
   readonly source: TableName;
-  /** Takes the snapshot. The stream holds still for it. */
+  /** Takes a snapshot, or another one in its place. The stream holds still for it. */
   readonly take: () => Promise<CopySnapshot>;
   /** The snapshot can be met: gives the stream of a quiet source something to pass it by. */
   readonly hurry: () => Promise<void>;

@@ -55,6 +55,9 @@ const IDLE_PROGRESS_MS = 10_000;
 /** Or as soon as this much WAL would be kept for nothing. */
 const IDLE_PROGRESS_BYTES = 16n * 1024n * 1024n;
 const CONFIRM_INTERVAL_MS = 1_000;
+/** How long changes wait for a snapshot that sees all that is applied; it is one round trip but for a slow standby. */
+const MAX_HOLD_MS = 200;
+const HOLD_POLL_MS = 5;
 
 export class Follower {
   /** Settles once: resolved after stop(), rejected with a MirrorError when the stream broke. */
@@ -148,12 +151,12 @@ export class Follower {
     const { mark } = this.#recent;
     const approach = this.#cuts.open(meeting);
     try {
-      const isAhead = await this.atBoundary(async () => {
+      const aim = async (): Promise<boolean> => {
         const taken = await meeting.take();
         const seen = { visibility: parseVisibility(taken.visible), lsn: parseLsn(taken.lsn) };
-        const isPast = this.#recent.hasUnseenBy(seen.visibility, mark);
-        return { result: !isPast && approach.cut.aim(seen) };
-      });
+        return !this.#recent.hasUnseenBy(seen.visibility, mark) && approach.cut.aim(seen);
+      };
+      const isAhead = await this.atBoundary(async () => ({ result: await this.#hold(aim) }));
       if (!isAhead) return undefined;
       await meeting.hurry();
       return (await approach.met) ? await meeting.compare() : undefined;
@@ -278,6 +281,17 @@ export class Follower {
       },
       (removed) => this.#router.remove(removed),
     );
+  }
+
+  /** Tries again for a moment while nothing is applied: what waits for a standby is soon seen. */
+  async #hold(attempt: () => Promise<boolean>): Promise<boolean> {
+    const { clock } = this.#options;
+    const endMs = clock.monotonicMs() + MAX_HOLD_MS;
+    for (;;) {
+      if (await attempt()) return true;
+      if (clock.monotonicMs() >= endMs) return false;
+      await clock.sleep(HOLD_POLL_MS, this.#stopping.signal);
+    }
   }
 
   async #targetFor(record: TableRecord): Promise<ApplyTarget | undefined> {
