@@ -109,13 +109,14 @@ async function buildMissing(
 ): Promise<void> {
   const shadow = shadowOf(record);
   const live = await partsOf(session, record.destination);
-  const missing = missingParts(live, await partsOf(session, shadow), leftOut);
+  const present = await partsOf(session, shadow);
+  const missing = missingParts(live, present, leftOut);
   for (const statement of [
     ...missing.keys.map((key) => addKeySql(shadow, key)),
     ...missing.indexes.flatMap((index) => addIndexSql(shadow, index)),
     ...missing.checks.map((check) => addCheckSql(shadow, check)),
     ...missing.statistics.flatMap((statistics) => addStatisticsSql(shadow, statistics)),
-    ...chooseIndexesSql(shadow, live, leftOut),
+    ...chooseIndexesSql(shadow, live, present, leftOut),
   ])
     await session.query(statement);
 }

@@ -39,7 +39,7 @@ export interface SwapPlan {
  */
 export async function prepareSwap(session: Session, record: TableRecord): Promise<SwapPlan> {
   const leftOut = await completeShadow(session, record);
-  const locks = await readLockList(session, record.destination);
+  const locks = await readLockList(session, record);
   try {
     await session.transaction(async () => {
       await session.query(`set local lock_timeout = ${VACUUM_LOCK_TIMEOUT_MS}`);
@@ -53,11 +53,13 @@ export async function prepareSwap(session: Session, record: TableRecord): Promis
   return { locks, leftOut };
 }
 
-async function readLockList(session: Session, table: TableName): Promise<LockList> {
-  const rows = await session.query(SELECT_LOCK_LIST, [table.schema, table.name]);
+async function readLockList(session: Session, record: TableRecord): Promise<LockList> {
+  const { schema, name } = record.destination;
+  const rows = await session.query(SELECT_LOCK_LIST, [schema, name]);
   const names = (kind: 't' | 'f'): TableName[] =>
     rows.filter((row) => row['view'] === kind).map(relationName);
-  const tables = names('f').toSorted(
+  // A vacuum of the shadow, which was just filled, is as much in the way as one of the table.
+  const tables = [...names('f'), shadowOf(record)].toSorted(
     (a, b) => compare(a.schema, b.schema) || compare(a.name, b.name),
   );
   return { views: names('t'), tables };
@@ -84,15 +86,15 @@ export async function swapTables(
   plan: SwapPlan,
 ): Promise<void> {
   const before = await readSettings(session);
-  await session.query(setPlansSql('force_generic_plan'));
-  const foreseen = await readSwap(session, record, plan);
-  for (const { validated, references, ...key } of keptForeignKeys(foreseen))
-    if (validated) await saveForeignKey(session, owner, { ...key, table: references });
-  await lockAll(session, plan.locks);
-  // From here on readers wait: one look, one batch.
-  const swap = await readSwap(session, record, plan);
-  if (!isDeepStrictEqual(keptForeignKeys(swap), keptForeignKeys(foreseen)))
-    throw lookAgain(`foreign keys of ${formatTableName(record.destination)} changed`);
+  await session.query('savepoint bunnydb_locks');
+  let swap: Swap;
+  try {
+    swap = await lockAndRead(session, owner, record, plan);
+  } catch (error) {
+    if (!isLockFailure(error)) throw error;
+    await session.query('rollback to savepoint bunnydb_locks');
+    throw await lockTimeout(session, plan.locks, { cause: error, readersToo: true });
+  }
   try {
     await session.run(
       [...swapSql(swap, before.role), ...setTimeoutsSql(before), setPlansSql(before.plans)].join(
@@ -103,6 +105,38 @@ export async function swapTables(
     throw obstruction(record, error);
   }
   checkpoint('swapped', record.source);
+}
+
+/** Leaves the timeouts and the kind of plans as it needs them. */
+async function lockAndRead(
+  session: Session,
+  owner: Owner,
+  record: TableRecord,
+  plan: SwapPlan,
+): Promise<Swap> {
+  const limits = { lock: SWAP_LOCK_TIMEOUT_MS, statement: SWAP_LOCK_TIMEOUT_MS };
+  await session.run(
+    [...setTimeoutsSql({ ...limits, statement: 0 }), setPlansSql('force_generic_plan')].join(';\n'),
+  );
+  const foreseen = await readSwap(session, record, plan);
+  for (const { validated, references, ...key } of keptForeignKeys(foreseen))
+    if (validated) await saveForeignKey(session, owner, { ...key, table: references });
+  await session
+    .run(
+      [
+        ...setTimeoutsSql(limits),
+        lockAllSql(plan.locks),
+        ...setTimeoutsSql({ ...limits, statement: 0 }),
+      ].join(';\n'),
+    )
+    .catch((error: MirrorError) => {
+      throw driverCode(error.cause) === UNDEFINED_TABLE ? lookAgain(error.message, error) : error;
+    });
+  // From here on readers wait: one look, one batch.
+  const swap = await readSwap(session, record, plan);
+  if (!isDeepStrictEqual(keptForeignKeys(swap), keptForeignKeys(foreseen)))
+    throw lookAgain(`foreign keys of ${formatTableName(record.destination)} changed`);
+  return swap;
 }
 
 interface Settings {
@@ -152,28 +186,6 @@ function refuseDifference(live: Side, shadow: Side, leftOut: LeftOut): void {
   if (missing !== undefined) throw lookAgain(`${name} got ${missing} at this very moment`);
 }
 
-/** All locks within SWAP_LOCK_TIMEOUT_MS, or none; lock_timeout goes on to hold for what comes after. */
-async function lockAll(session: Session, locks: LockList): Promise<void> {
-  const [lock, statement] = [SWAP_LOCK_TIMEOUT_MS, SWAP_LOCK_TIMEOUT_MS];
-  try {
-    await session.run(
-      [
-        'savepoint bunnydb_locks',
-        ...setTimeoutsSql({ lock, statement }),
-        lockAllSql(locks),
-        ...setTimeoutsSql({ lock, statement: 0 }),
-        'release savepoint bunnydb_locks',
-      ].join(';\n'),
-    );
-  } catch (error) {
-    if (error instanceof MirrorError && driverCode(error.cause) === UNDEFINED_TABLE)
-      throw lookAgain(error.message, error);
-    if (!isLockFailure(error)) throw error;
-    await session.query('rollback to savepoint bunnydb_locks');
-    throw await lockTimeout(session, locks, { cause: error, readersToo: true });
-  }
-}
-
 /** The plan is out of date: the next try makes another. */
 function lookAgain(message: string, cause?: unknown): MirrorError {
   return new MirrorError('LockTimeout', message, {
@@ -183,13 +195,11 @@ function lookAgain(message: string, cause?: unknown): MirrorError {
 }
 
 const UNDEFINED_TABLE = '42P01';
-const QUERY_CANCELED = '57014';
+/** lock_timeout, a deadlock, statement_timeout. */
+const LOCK_FAILURES = ['55P03', '40P01', '57014'];
 
 function isLockFailure(error: unknown): error is MirrorError {
-  return (
-    error instanceof MirrorError &&
-    (error.code === 'LockTimeout' || driverCode(error.cause) === QUERY_CANCELED)
-  );
+  return error instanceof MirrorError && LOCK_FAILURES.includes(driverCode(error.cause) ?? '');
 }
 
 async function lockTimeout(

@@ -184,19 +184,27 @@ export function addStatisticsSql(table: TableName, statistics: StatisticsPart): 
   ];
 }
 
-/** What the index that names a row, and the one that sorted the table, are; both are there by now. */
-export function chooseIndexesSql(table: TableName, parts: TableParts, leftOut: LeftOut): string[] {
-  const alter = `alter table ${quoteTable(table)}`;
+/** Which index names a row, and which one sorted the table: where the shadow has it otherwise. */
+export function chooseIndexesSql(
+  table: TableName,
+  wanted: TableParts,
+  present: TableParts,
+  leftOut: LeftOut,
+): string[] {
   const stays = (index: string | null): index is string =>
     index !== null && ![...leftOut.constraints, ...leftOut.indexes].includes(index);
-  const identity = { d: 'default', n: 'nothing', f: 'full' }[parts.replicaIdentity];
-  return [
-    ...(identity === undefined ? [] : [`${alter} replica identity ${identity}`]),
-    ...(parts.replicaIdentity === 'i' && stays(parts.identityIndex)
-      ? [`${alter} replica identity using index ${quoteIdent(parts.identityIndex)}`]
-      : []),
-    ...(stays(parts.clusterIndex) ? [`${alter} cluster on ${quoteIdent(parts.clusterIndex)}`] : []),
-  ];
+  const { replicaIdentity, identityIndex, clusterIndex } = wanted;
+  const actions: string[] = [];
+  if (replicaIdentity !== present.replicaIdentity || identityIndex !== present.identityIndex) {
+    const kind = { d: 'default', n: 'nothing', f: 'full' }[replicaIdentity];
+    if (kind !== undefined) actions.push(`replica identity ${kind}`);
+    else if (stays(identityIndex))
+      actions.push(`replica identity using index ${quoteIdent(identityIndex)}`);
+  }
+  if (clusterIndex === null && present.clusterIndex !== null) actions.push('set without cluster');
+  if (stays(clusterIndex) && clusterIndex !== present.clusterIndex)
+    actions.push(`cluster on ${quoteIdent(clusterIndex)}`);
+  return actions.map((action) => `alter table ${quoteTable(table)} ${action}`);
 }
 
 /** Ours by their names; which of them are there, with their comments. */

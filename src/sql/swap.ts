@@ -122,7 +122,7 @@ function equipSql({ live, shadow, leftOut }: Swap, role: string): string[] {
     ),
     ...accessSql(table, { wanted: { ...wanted, access }, present, role }),
     ...commentsSql(table, comments, present.comments),
-    ...chooseIndexesSql(table, parts, leftOut),
+    ...chooseIndexesSql(table, parts, shadow.parts, leftOut),
     ...wanted.rules.flatMap((rule) => switchedSql(table, 'rule', rule)),
     ...wanted.triggers.flatMap((trigger) => switchedSql(table, 'trigger', trigger)),
     ...wanted.policies.flatMap((policy) => policySql(table, policy)),

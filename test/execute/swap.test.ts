@@ -3,168 +3,15 @@ import assert from 'node:assert/strict';
 import { subscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import { CHECKPOINT_CHANNEL, type CheckpointMessage } from '../../src/core/checkpoint.ts';
-import { MirrorError, type ErrorCode } from '../../src/core/errors.ts';
 import type { Mend } from '../../src/core/mend.ts';
-import type { Connection } from '../../src/core/mirror.ts';
-import type { TableRecord } from '../../src/core/table-state.ts';
-import { restoreForeignKey } from '../../src/execute/foreign-keys.ts';
 import { buildShadow, createShadow, dropShadow } from '../../src/execute/shadow.ts';
 import { prepareSwap, SWAP_LOCK_TIMEOUT_MS, swapTables } from '../../src/execute/swap.ts';
-import {
-  migrateLedger,
-  readLedger,
-  registerMirror,
-  registerTable,
-  type Owner,
-} from '../../src/postgres/ledger.ts';
-import { writeAsReplica } from '../../src/postgres/replica-role.ts';
-import { openSession, type Row, type Session } from '../../src/postgres/session.ts';
+import { readLedger } from '../../src/postgres/ledger.ts';
+import { openSession, type Row } from '../../src/postgres/session.ts';
 import { quoteTable } from '../../src/sql/quote.ts';
 import { shadowOf } from '../../src/sql/shadow.ts';
-import { sharedClusters } from '../servers/shared.ts';
-import { EVERYTHING, LIVE, ROLES, TABLE } from './belongings-fixture.ts';
-import { dumpCatalog } from './catalog.ts';
-
-const NO_MEND: Mend = {
-  added: [],
-  changed: [],
-  retyped: [],
-  nullable: [],
-  required: [],
-  droppedConstraints: [],
-  droppedIndexes: [],
-  checks: [],
-  sequences: [],
-};
-const OWNER: Owner = { mirror: 'swaps', epoch: 0n };
-
-/** A destination with the table on it: the stream's session, one beside it, and a superuser's. */
-class Stage implements AsyncDisposable {
-  readonly connection: Connection;
-  readonly stream: Session;
-  readonly beside: Session;
-  readonly root: Session;
-  readonly record: TableRecord;
-
-  constructor(connection: Connection, sessions: readonly Session[], record: TableRecord) {
-    const [stream, beside, root] = sessions;
-    assert.ok(stream && beside && root);
-    this.connection = connection;
-    this.stream = stream;
-    this.beside = beside;
-    this.root = root;
-    this.record = record;
-  }
-
-  /** Several statements, as superuser. */
-  async run(sql: string): Promise<void> {
-    await this.root.client.query(sql);
-  }
-
-  /** The first column of the first row. */
-  async value(sql: string): Promise<string | null | undefined> {
-    return Object.values((await this.root.query(sql))[0] ?? {})[0];
-  }
-
-  async dump(): Promise<string[]> {
-    return dumpCatalog(this.root);
-  }
-
-  /** A shadow with the live table's rows, `payload` telling them apart, and `more` statements on it. */
-  async fill(payload: string, more = ''): Promise<void> {
-    const shadow = quoteTable(await createShadow(this.beside, OWNER, this.record, NO_MEND));
-    await this.run(`
-      set session_replication_role = replica;
-      insert into ${shadow} (id, by_default, serial_id, customer, parent, code, title, during, payload, secret)
-        overriding system value
-        select id, by_default, serial_id, customer, parent, code, title, during, '${payload}', secret from ${LIVE};
-      ${more.replaceAll('SHADOW', shadow)};
-      set session_replication_role = origin;`);
-    await buildShadow(this.beside, this.record, NO_MEND);
-    await this.beside.query(`analyze ${shadow}`);
-  }
-
-  /** One try, as the stream makes it between two transactions; returns how long it took in ms. */
-  async swap(): Promise<number> {
-    const plan = await prepareSwap(this.beside, this.record);
-    const begin = performance.now();
-    await this.stream.transaction(async () => swapTables(this.stream, OWNER, this.record, plan));
-    return performance.now() - begin;
-  }
-
-  /** What the plan does later: the foreign keys are validated and forgotten. */
-  async settle(): Promise<number> {
-    await dropShadow(this.beside, this.record);
-    const { savedForeignKeys } = await readLedger(this.beside, OWNER.mirror);
-    const context = { destination: this.beside } as Parameters<typeof restoreForeignKey>[0];
-    for (const saved of savedForeignKeys)
-      await restoreForeignKey(context, { kind: 'restore-foreign-key', table: undefined, saved });
-    return savedForeignKeys.length;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.stream.close(), this.beside.close(), this.root.close()]);
-  }
-}
-
-let rolesMade: Promise<unknown> | undefined;
-
-async function startStage(role: 'superuser' | 'mover' = 'superuser'): Promise<Stage> {
-  const { destination } = await sharedClusters();
-  await (rolesMade ??= destination.query('postgres', ROLES));
-  const database = await destination.createDatabase();
-  await destination.query('postgres', `grant create on database "${database}" to mover`);
-  process.env['MOVER_PASSWORD'] = 'mover';
-  const rootConnection = destination.connection(database);
-  const connection =
-    role === 'superuser'
-      ? rootConnection
-      : { ...rootConnection, user: 'mover', password: { env: 'MOVER_PASSWORD' } };
-  const root = await openSession(rootConnection, { mirror: 'test', role: 'observer' });
-  await root.client.query(EVERYTHING);
-  const stream = await openSession(connection, { mirror: OWNER.mirror, role: 'writer' });
-  const beside = await openSession(connection, { mirror: OWNER.mirror, role: 'replayer' });
-  await migrateLedger(stream);
-  await registerMirror(stream, {
-    name: OWNER.mirror,
-    epoch: 0n,
-    slot: 'none',
-    publication: 'none',
-    sourceSystemIdentifier: '1',
-    sourceDatabase: 'none',
-  });
-  await registerTable(stream, OWNER, { source: TABLE, destination: TABLE });
-  await writeAsReplica(stream);
-  const [record] = (await readLedger(stream, OWNER.mirror)).tables;
-  assert.ok(record);
-  return new Stage(connection, [stream, beside, root], record);
-}
-
-/** Lines that one dump has more often than the other, so that a failure can be read. */
-function difference(before: readonly string[], after: readonly string[]): string[] {
-  const surplus = (lines: readonly string[], others: readonly string[]): string[] => {
-    const rest = [...others];
-    return lines.filter((line) => {
-      const found = rest.indexOf(line);
-      if (found !== -1) rest.splice(found, 1);
-      return found === -1;
-    });
-  };
-  return [
-    ...surplus(before, after).map((line) => `- ${line}`),
-    ...surplus(after, before).map((line) => `+ ${line}`),
-  ];
-}
-
-async function rejection(work: Promise<unknown>, code: ErrorCode): Promise<MirrorError> {
-  const error = await work.then(
-    () => assert.fail('it went through'),
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof MirrorError, String(error));
-  assert.equal(error.code, code, error.message);
-  return error;
-}
+import { LIVE } from './belongings-fixture.ts';
+import { difference, NO_MEND, OWNER, rejection, startStage } from './swap-stage.ts';
 
 for (const role of ['superuser', 'mover'] as const) {
   test(`the catalogs say the same before and after, twice in a row, as ${role}`, async (t) => {
@@ -179,7 +26,7 @@ for (const role of ['superuser', 'mover'] as const) {
       await stage.fill(payload);
       const took = await stage.swap();
       t.diagnostic(`${role}, ${payload}: the swap took ${took.toFixed(0)} ms`);
-      assert.ok(took < 1000, `${took} ms`);
+      assert.ok(took < 3000, `${took} ms`);
       // To the customer, to itself, from the lines and from the notes; the one that is NOT VALID stays so.
       assert.equal(await stage.settle(), 4);
       assert.deepEqual(difference(before, await stage.dump()), []);
@@ -242,7 +89,7 @@ test('readers never see an empty table, and wait for a moment only', async (t) =
   await using stage = await startStage('mover');
   await stage.fill('new');
   const FROM = [LIVE, 'other.second', 'other.third, other.second', LIVE];
-  let stop = false;
+  const stop = new AbortController();
   const readers = FROM.map(async (from) => {
     await using session = await openSession(stage.connection, {
       mirror: 'reader',
@@ -250,7 +97,7 @@ test('readers never see an empty table, and wait for a moment only', async (t) =
     });
     let [longest, reads] = [0, 0];
     const seen = new Set<string>();
-    while (!stop) {
+    while (!stop.signal.aborted) {
       const begin = performance.now();
       const [row] = await session.query(
         `select count(*) as n, string_agg(distinct payload, ',') as payload from ${from}`,
@@ -266,10 +113,10 @@ test('readers never see an empty table, and wait for a moment only', async (t) =
   await stage.settle();
   await stage.fill('newer');
   await stage.swap();
-  stop = true;
+  stop.abort();
   for (const { longest, reads, seen } of await Promise.all(readers)) {
     t.diagnostic(`${reads} reads, the longest ${longest.toFixed(0)} ms`);
-    assert.ok(longest < 1000, `${longest} ms`);
+    assert.ok(longest < 2000, `${longest} ms`);
     assert.ok(
       seen.includes('old') && seen.every((payload) => !payload.includes(',')),
       seen.join(' '),
@@ -287,7 +134,7 @@ test('a reader that does not let go: the swap gives up within a moment and names
     const begin = performance.now();
     const { message } = await rejection(stage.swap(), 'LockTimeout');
     const took = performance.now() - begin;
-    assert.ok(took > SWAP_LOCK_TIMEOUT_MS / 2 && took < SWAP_LOCK_TIMEOUT_MS * 4, `${took} ms`);
+    assert.ok(took > SWAP_LOCK_TIMEOUT_MS / 2 && took < SWAP_LOCK_TIMEOUT_MS * 10, `${took} ms`);
     const pid = await stage.value('select pg_backend_pid()');
     assert.match(
       message,
@@ -303,6 +150,9 @@ test('a reader that does not let go: the swap gives up within a moment and names
   await holds(`select from ${LIVE} limit 1`, '"Mixed');
   await holds('select from other.lines limit 1', 'other.lines');
   await holds(`lock table other.guarded in row exclusive mode`, 'other.guarded');
+  await holds('alter view other.grouped alter column title set default 1', 'other.grouped');
+  const shadow = quoteTable(shadowOf(stage.record));
+  await holds(`lock table ${shadow} in access share mode`, 'bunnydb_shadow_');
   await stage.swap();
   assert.equal(await stage.value(`select max(payload) from ${LIVE}`), 'new');
 });
@@ -374,8 +224,16 @@ test('what the live table got since is built for the shadow; a column is not', a
     swapTables(stage.stream, OWNER, stage.record, plan),
   );
   assert.match((await rejection(tryNow, 'LockTimeout')).message, /got later at this very moment/);
-  await stage.run('drop index "Mixed ""Case"" dots.".later');
-  await stage.swap();
+  await stage.run(`drop index "Mixed ""Case"" dots.".later;
+    alter table ${LIVE} replica identity default; alter table ${LIVE} set without cluster`);
+  await stage.stream.transaction(async () => swapTables(stage.stream, OWNER, stage.record, plan));
+  const state = `select relreplident || (select count(*) from pg_index where indrelid = c.oid and indisclustered) from pg_class c where oid = $$${LIVE}$$::regclass`;
+  assert.equal(await stage.value(state), 'd0');
+  await stage.run(
+    `alter table ${LIVE} replica identity using index identity_idx; alter table ${LIVE} cluster on twin_b`,
+  );
+  const members = `select string_agg(prrelid::regclass::text, ' ') from pg_publication_rel where prrelid::regclass::text like 'bunnydb_%'`;
+  assert.equal(await stage.value(members), null);
   await stage.settle();
   assert.deepEqual(
     difference(
