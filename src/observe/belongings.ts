@@ -164,7 +164,7 @@ const FOREIGN_KEYS = /* sql */ `(
 )`;
 
 /** What the server notes as depending on the table or on its row type, of one catalog: for pg_class c. */
-export function dependentsOf(catalog: 'pg_rewrite' | 'pg_proc' | 'pg_policy'): string {
+function dependentsOf(catalog: 'pg_rewrite' | 'pg_proc' | 'pg_policy'): string {
   return /* sql */ `(
     select d.objid
     from (
