@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sharedClusters } from '../servers/shared.ts';
+import { leftovers, slotCount } from './leftovers.ts';
 import { TestMirror } from './test-mirror.ts';
 import { Writers, type Transaction } from './writers.ts';
 
@@ -86,21 +87,6 @@ test('kill -9 at any moment, many times, under concurrent writers', async () => 
   const [history] = await mirror.atDestination('select count(*) as rows from history');
   assert.equal(Number(history?.['rows']), rounds);
   await mirror.assertNothingToDo();
-  await assertNothingLeftOver(mirror);
+  assert.deepEqual(await leftovers(mirror), []);
+  assert.equal(await slotCount(mirror), 1);
 });
-
-/** One slot, and no spool, saved key or session of a daemon that is gone. */
-async function assertNothingLeftOver(mirror: TestMirror): Promise<void> {
-  const slots = await mirror.atSource(
-    `select slot_name from pg_replication_slots where database = current_database()`,
-  );
-  assert.deepEqual(
-    slots.map((slot) => slot['slot_name']),
-    [`bunny_${mirror.name}`],
-  );
-  const spools = await mirror.atDestination(
-    `select relname from pg_class where relname like 'spool\\_%' and relkind = 'r'`,
-  );
-  assert.deepEqual(spools, []);
-  assert.deepEqual(await mirror.atDestination('select * from bunnydb.saved_foreign_keys'), []);
-}
