@@ -166,8 +166,9 @@ export class TestMirror implements AsyncDisposable {
 
   /** Runs a command on this mirror's directory. */
   async command(verb: string, ...args: string[]): Promise<CommandResult> {
-    const status =
-      ['status', 'wait', 'verify'].includes(verb) ? ['--status-dir', this.statusDirectory] : [];
+    const status = ['status', 'wait', 'verify'].includes(verb)
+      ? ['--status-dir', this.statusDirectory]
+      : [];
     return runCommand([verb, '--dir', this.mirrorDirectory, ...status, ...args]);
   }
 

@@ -43,7 +43,7 @@ type EventName = keyof typeof EVENTS;
 /** Throws when something is not as it must be; the daemon's log is kept then, and the error says where. */
 export async function runSoak(options: SoakOptions): Promise<Summary> {
   await using mirror = await TestMirror.create(options.clusters, SETUP);
-  const soak = new Soak(mirror, options);
+  await using soak = new Soak(mirror, options);
   try {
     await soak.begin();
     await soak.run();
@@ -54,8 +54,6 @@ export async function runSoak(options: SoakOptions): Promise<Summary> {
     throw new Error(`seed ${options.seed}: the soak failed; the daemons' log is in ${kept}`, {
       cause: error,
     });
-  } finally {
-    await soak[Symbol.asyncDispose]();
   }
 }
 
