@@ -6,8 +6,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import { MirrorError } from '../../src/core/errors.ts';
 import type { Lsn } from '../../src/core/lsn.ts';
-import type { TableRecord, TableState } from '../../src/core/table-state.ts';
-import type { Verification } from '../../src/core/verification.ts';
+import type { TableRecord } from '../../src/core/table-state.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { renderStatus } from '../../src/status/status-file.ts';
 import { computeStatus, isReady, type Status } from '../../src/status/status.ts';
@@ -85,47 +84,6 @@ const FAILED_TABLE = [
   }),
   ...LIVE.slice(1),
 ];
-
-const MATCH: Verification = {
-  result: 'Match',
-  generation: { table: 0, mirror: 0 },
-  rows: 5,
-  destinationRows: 5,
-  lsn: '0/1A2B3C4',
-  checkedAt: '2026-11-22T20:00:00.000001Z',
-};
-const MISMATCH: Verification = {
-  ...MATCH,
-  result: 'Mismatch',
-  destinationRows: 4,
-  message:
-    '5 rows at the source, 4 at the destination; 1 key differs (id): 7 missing at the destination',
-};
-
-/** Both tables compared: the first with that result, the second alike. */
-function compared(first: Verification, state: TableState = { phase: 'Live' }): TableRecord[] {
-  const observed = { table: 3, mirror: 0 };
-  return [
-    record('public.users', state, { verification: first }),
-    record(
-      'public."a.b"',
-      { phase: 'Live' },
-      { observed, verification: { ...MATCH, generation: observed } },
-    ),
-  ];
-}
-
-const VERIFYING = planMirror(
-  mirror(),
-  observed({
-    tables: { 'public.users': { record: record('public.users', undefined, { sourceOid: 1 }) } },
-  }),
-);
-
-const BUMPED = mirror(
-  [table('public.users', { generation: { table: 1, mirror: 0 } }), ...TABLES.slice(1)],
-  SPEC,
-);
 
 interface StatusCase {
   readonly name: string;
@@ -332,66 +290,6 @@ const CASES: readonly StatusCase[] = [
     state: 'RUNNING',
     conditions: ['Ready=False Progressing', STREAMING, 'Reconciling=True Progressing', ...ACCEPTED],
   },
-  {
-    name: 'all is well, and proven',
-    view: view({ records: compared(MATCH) }),
-    state: 'RUNNING',
-    conditions: [
-      'Ready=True ReconciliationSucceeded',
-      STREAMING,
-      'SpecAccepted=True Valid',
-      'Verified=True ReconciliationSucceeded',
-    ],
-  },
-  {
-    name: 'a table is not like its source',
-    view: view({ records: compared(MISMATCH) }),
-    state: 'RUNNING',
-    conditions: [
-      'Ready=False VerificationFailed',
-      STREAMING,
-      'Stalled=True VerificationFailed',
-      'SpecAccepted=True Valid',
-      'Verified=False VerificationFailed',
-    ],
-    tables: ['Live none', 'Live completed'],
-  },
-  {
-    name: 'a table is not like its source, and about to be copied afresh',
-    view: view({ mirror: BUMPED, records: compared(MISMATCH) }),
-    state: 'RESYNCING',
-    conditions: [
-      'Ready=False ResyncInProgress',
-      STREAMING,
-      'SpecAccepted=True Valid',
-      'Verified=False VerificationFailed',
-    ],
-    tables: ['Live in_progress', 'Live completed'],
-  },
-  {
-    name: 'the former copy of a table was compared',
-    view: view({ records: compared({ ...MISMATCH, generation: { table: 0, mirror: 7 } }) }),
-    state: 'RUNNING',
-    conditions: ['Ready=True ReconciliationSucceeded', STREAMING, ...ACCEPTED],
-  },
-  {
-    name: 'a table that is compared: no resync, and not there yet',
-    view: view({ plan: VERIFYING, runs: copying({ step: 'Verifying' }) }),
-    state: 'RUNNING',
-    conditions: ['Ready=False Progressing', STREAMING, 'Reconciling=True Progressing', ...ACCEPTED],
-    tables: ['Live none', 'Live completed'],
-  },
-  {
-    name: 'rows that were found missing before are what is told of a table',
-    view: view({ records: compared(MISMATCH, { phase: 'Live', diverged: FAILURE }) }),
-    state: 'RUNNING',
-    conditions: [
-      'Ready=False ConstraintViolated',
-      STREAMING,
-      'SpecAccepted=True Valid',
-      'Verified=False VerificationFailed',
-    ],
-  },
 ];
 
 function sketch({ status: { conditions } }: Status): string[] {
@@ -506,19 +404,3 @@ for (const { step, rowsCopied, rowsTotal, percent } of PERCENTS)
     assert.equal(status.status.tables[0]?.resync?.percent, percent);
     assert.ok(validate(parse(renderStatus(status))), JSON.stringify(validate.errors));
   });
-
-test('what a comparison found is shown with its counts and keys', () => {
-  const { tables, conditions } = computeStatus(
-    view({ records: compared(MISMATCH) }),
-    undefined,
-    NOW,
-  ).status;
-  const { generation: _generation, destinationRows: _rows, ...shown } = MISMATCH;
-  assert.deepEqual(tables[0]?.verification, shown);
-  assert.equal(tables[0]?.error?.message, `public.users is not like its source: ${shown.message}`);
-  assert.equal(tables[1]?.error, undefined);
-  assert.equal(
-    conditions.find(({ type }) => type === 'Verified')?.message,
-    `public.users: ${shown.message}`,
-  );
-});
