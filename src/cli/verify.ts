@@ -75,14 +75,12 @@ async function ask(
     role: 'observer',
     signal,
   });
-  let answers = await look(session, mirror, wanted);
-  const asked = [...answers].filter(([, { is }]) => is !== 'impossible').map(([table]) => table);
   const { tables } = await readLedger(session, mirror.name);
-  const idsOf = (table: MirrorTable): string[] =>
-    tables.filter((record) => isRecordOf(record, table)).map(({ id }) => id);
-  await requestVerification(session, mirror.name, asked.flatMap(idsOf));
+  const asked = tables.filter((record) => wanted.some((table) => isRecordOf(record, table)));
+  const ids = asked.map(({ id }) => id);
+  if (ids.length > 0) await requestVerification(session, mirror.name, ids);
   for (;;) {
-    answers = await look(session, mirror, wanted);
+    const answers = await look(session, mirror, wanted);
     const isDone = [...answers.values()].every(({ is }) => is !== 'awaited');
     if (isDone || systemClock.monotonicMs() >= deadlineMs || signal.aborted) return answers;
     await systemClock.sleep(POLL_MS, signal);

@@ -174,8 +174,10 @@ async function writeDown(
     const changed = { ...record, verification };
     return { result: changed, changed: [changed] };
   });
-  if (written !== undefined) checkpoint('verified', table.source);
-  const { result, rows, message } = verification;
-  log[result === 'Match' ? 'info' : 'warn']({ result, rows, message }, 'compared with the source');
+  if (written === undefined) return undefined;
+  checkpoint('verified', table.source);
+  const { result, rows, destinationRows } = verification;
+  // Without the keys that differ: they are a piece of a row.
+  log[result === 'Match' ? 'info' : 'warn']({ result, rows, destinationRows }, 'compared');
   return written;
 }
