@@ -1,8 +1,10 @@
-/** `--once`: the demo as a check. First copy, equality, a resync under load, equality again. */
+/** `--once`: the demo as a check. First copy, then a resync of either strategy under load; equality after each. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Cluster } from '../servers/cluster.ts';
 import { type Comparison, compareShops } from './compare.ts';
+import { Reader, type Seen } from './reader.ts';
 import { drawLine } from './screen.ts';
-import type { ShopTable } from './shop.ts';
+import { SHOP, type ShopTable } from './shop.ts';
 import { makeView, type Stage } from './stage.ts';
 import { isSettled, type MirrorStatus, readStatus } from './status.ts';
 import { bumpResyncGeneration } from './workspace.ts';
@@ -11,37 +13,84 @@ const POLL_INTERVAL_MS = 200;
 const SETTLE_TIMEOUT_MS = 300_000;
 /** From the last write on the source until it must be at the destination. */
 const CATCH_UP_TIMEOUT_MS = 60_000;
-const RESYNCED_TABLE: ShopTable = 'public.orders';
+/** One of each, as mirrors.d/shop.yaml has them. */
+const RESYNCS: readonly Resync[] = [
+  { table: 'public.customers', strategy: 'truncate' },
+  { table: 'public.orders', strategy: 'swap' },
+];
+
+interface Resync {
+  readonly table: ShopTable;
+  readonly strategy: 'truncate' | 'swap';
+}
 
 interface Options {
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
 }
 
-/** True when the copy was right both times. Throws when the daemon ends or nothing moves for too long. */
+/** True when the copy was right each time. Throws when the daemon ends or nothing moves for too long. */
 export async function proveResync(stage: Stage, options: Options): Promise<boolean> {
-  const { workspace, writer } = stage;
+  const { writer } = stage;
   const { say } = options;
   const startedAt = Date.now();
-  await waitForStatus(stage, { ...options, what: 'every table is Live', holds: isSettled });
+  await waitForStatus(stage, { ...options, what: 'every table is verified', holds: isSettled });
   say(
-    `every table is Live after ${secondsSince(startedAt)} s, under ${writer.transactions} writes`,
+    `every table is Live and verified after ${secondsSince(startedAt)} s, under ${writer.transactions} writes`,
   );
   await writer.stop();
   if (!(await conclude(stage, options))) return false;
+  for (const resync of RESYNCS) {
+    writer.start();
+    const isRight = await makeResync(stage, resync, options);
+    await writer.stop();
+    if (!isRight || !(await conclude(stage, options))) return false;
+  }
+  return true;
+}
 
-  writer.start();
+/** Under load, with a reader. True when it went by its strategy, and readers saw what that promises. */
+async function makeResync(
+  stage: Stage,
+  { table, strategy }: Resync,
+  options: Options,
+): Promise<boolean> {
+  const { workspace, writer, destination } = stage;
+  const { say } = options;
+  const idBefore = await tableId(destination, table);
+  const writtenBefore = writer.transactions;
+  await using reader = await Reader.start(destination, table);
+  const { fewestRows: rowsBefore } = reader.seen;
   const bumpedAt = Date.now();
-  const generation = await bumpResyncGeneration(workspace.mirrorFile, RESYNCED_TABLE);
-  say(`${RESYNCED_TABLE}: resyncGeneration raised to ${generation} in ${workspace.mirrorFile}`);
+  const generation = await bumpResyncGeneration(workspace.mirrorFile, table);
+  say(`${table}: resyncGeneration raised to ${generation} in ${workspace.mirrorFile}`);
   await waitForStatus(stage, {
     ...options,
-    what: `${RESYNCED_TABLE} is resynced`,
-    holds: (status) => isSettled(status) && observedGeneration(status) === generation,
+    what: `${table} is resynced`,
+    holds: (status) => isSettled(status) && observedGeneration(status, table) === generation,
   });
-  say(`${RESYNCED_TABLE}: resynced after ${secondsSince(bumpedAt)} s`);
-  await writer.stop();
-  return conclude(stage, options);
+  const seconds = secondsSince(bumpedAt);
+  const seen = await reader.stop();
+  const isNew = (await tableId(destination, table)) !== idBefore;
+  say(`${table}: resynced by ${strategy} and verified after ${seconds} s; ${describe(seen)}`);
+  if (isNew !== (strategy === 'swap')) {
+    say(`BUT THE TABLE IS ${isNew ? 'ANOTHER ONE' : 'THE SAME ONE'}`);
+    return false;
+  }
+  // Each transaction of the writer takes away one row at most.
+  const isWhole = seen.fewestRows >= rowsBefore - (writer.transactions - writtenBefore);
+  if (strategy === 'swap' && !isWhole) say(`BUT IT HAD ${rowsBefore} ROWS: READERS SAW A HOLE`);
+  return strategy !== 'swap' || isWhole;
+}
+
+/** A swap puts another table in the place of the old one; a truncate fills the same one. */
+async function tableId(copy: Cluster, table: ShopTable): Promise<string> {
+  const [row] = await copy.query(SHOP, `select '${table}'::regclass::oid as oid`);
+  return row?.['oid'] ?? '';
+}
+
+function describe({ reads, fewestRows, slowestMs }: Seen): string {
+  return `the fewest rows that one of ${reads} reads found: ${fewestRows}; the slowest took ${slowestMs.toFixed(0)} ms`;
 }
 
 /** Compares and says so. */
@@ -54,9 +103,11 @@ async function conclude(stage: Stage, options: Options): Promise<boolean> {
   return right;
 }
 
-function observedGeneration(status: MirrorStatus | undefined): number | undefined {
-  const table = status?.tables.find(({ source }) => source === RESYNCED_TABLE);
-  return table?.resyncGeneration.observed;
+function observedGeneration(
+  status: MirrorStatus | undefined,
+  table: ShopTable,
+): number | undefined {
+  return status?.tables.find(({ source }) => source === table)?.resyncGeneration.observed;
 }
 
 interface Wait extends Options {

@@ -31,11 +31,13 @@ const VIEW: View = {
   sourceRows: new Map([['public.customers', 20_000]]),
   copyRows: new Map([['public.customers', 19_999]]),
   places: {
+    mirrorDirectory: '/m',
     mirrorFile: '/m/shop.yaml',
     statusFile: '/s/shop.yaml',
     daemonLog: '/d.log',
     sourceUrl: 'postgresql://source',
     copyUrl: 'postgresql://copy',
+    copyPassword: 'carrot',
   },
 };
 
@@ -46,12 +48,31 @@ test('the screen shows a bar for a copy and the lag for a live table', () => {
     /^shop: RESYNCING {3}50 writes\/s.*lag 0\.2 s, 4,096 B.*0\/1A2B3C4$/,
   );
   const row = (name: string): string => lines.find((line) => line.includes(name)) ?? '';
-  assert.match(row('public.customers'), /Live.*lag 0\.2 s.*20,000 │ +19,999 │ Match/);
+  assert.match(row('public.customers'), /Live.*lag 0\.2 s.*20,000 │ +19,999 │ Match, 20,000 rows/);
   assert.match(row('│ public.orders'), /Copying.*█{5}░{15} +25%.*0 → 1 swap/);
   const text = lines.join('\n');
   for (const place of Object.values(VIEW.places)) assert.ok(text.includes(place), place);
   const [box] = lines.slice(-1);
-  assert.ok(lines.slice(-9).every((line) => line.length === box?.length));
+  assert.ok(lines.slice(-11).every((line) => line.length === box?.length));
+});
+
+test('the screen fits into a terminal of 24 lines while a resync runs, and its commands into 80 columns', () => {
+  const ready = { type: 'Ready', status: 'False', reason: 'ResyncInProgress', message: 'resync' };
+  const status = { ...STATUS, conditions: [ready], tables: Array.from({ length: 5 }, () => LIVE) };
+  const lines = drawScreen({ ...VIEW, status });
+  assert.ok(lines.length <= 23, `${lines.length} lines`);
+  const commands = lines.filter((line) => line.includes('src/main.ts'));
+  assert.equal(commands.length, 4);
+  for (const line of commands) assert.ok(line.lastIndexOf('$D') + '$D'.length <= 80, line);
+});
+
+test('both strategies are shown, and who is in the way of a swap, and what differs', () => {
+  const waitsFor = 'waits for process 4711 (report) on public.orders';
+  const waiting = { ...COPYING, resync: { strategy: 'swap', step: 'HandingOver', waitsFor } };
+  const mismatch = { ...LIVE, verification: { result: 'Mismatch' as const, rows: 20_000 } };
+  const lines = drawScreen({ ...VIEW, status: { ...STATUS, tables: [mismatch, waiting] } });
+  assert.ok(lines.includes(`public.orders: ${waitsFor}`));
+  assert.match(lines.join('\n'), /public\.customers .*│ Mismatch +│/);
 });
 
 test('an error is shown with its hint', () => {
@@ -69,14 +90,16 @@ test('without a status file there is still a screen', () => {
 });
 
 test('without a terminal a view is one line', () => {
-  assert.match(drawLine(VIEW), /^shop: RESYNCING.*\| public\.orders █/);
+  assert.match(drawLine(VIEW), /^shop: RESYNCING[^|]*\| public\.orders █/);
 });
 
-test('settled means live, with every resync made', () => {
+test('settled means live and verified, with every resync made', () => {
   assert.equal(isSettled(undefined), false);
   assert.equal(isSettled({ ...STATUS, tables: [] }), false);
   assert.equal(isSettled(STATUS), false);
   assert.equal(isSettled({ ...STATUS, tables: [LIVE] }), true);
   const due = { ...LIVE, resyncGeneration: { desired: 1, observed: 0 } };
   assert.equal(isSettled({ ...STATUS, tables: [due] }), false);
+  const { verification: _verification, ...unverified } = LIVE;
+  assert.equal(isSettled({ ...STATUS, tables: [unverified] }), false);
 });

@@ -19,30 +19,32 @@ export interface View {
 
 /** Where to look and what to edit. */
 export interface Places {
+  readonly mirrorDirectory: string;
   readonly mirrorFile: string;
   readonly statusFile: string;
   readonly daemonLog: string;
   readonly sourceUrl: string;
   readonly copyUrl: string;
+  /** The demo's, and no secret. */
+  readonly copyPassword: string;
 }
 
 /** The whole screen, line by line. */
 export function drawScreen(view: View, style: Style = unstyled): string[] {
   return [
     drawHeadline(view, style),
-    '',
     ...drawTables(view, style),
     ...drawErrors(view.status, style),
     '',
-    ...drawBox('Try this', hintsFor(view.places)),
+    ...drawBox('Try this; Ctrl-C ends all of it and removes it', hintsFor(view.places)),
   ];
 }
 
-/** One line for a log, where there is no screen. */
+/** One line for a log, where there is no screen: of the tables those that do more than stream. */
 export function drawLine(view: View): string {
-  const tables = (view.status?.tables ?? []).map(
-    (table) => `${table.source} ${progressOf(table, view.status) || table.phase}`,
-  );
+  const tables = (view.status?.tables ?? [])
+    .filter(({ phase, resync }) => phase !== 'Live' || resync !== undefined)
+    .map((table) => `${table.source} ${progressOf(table, view.status) || table.phase}`);
   return [drawHeadline(view, unstyled), ...tables].join(' | ');
 }
 
@@ -72,7 +74,7 @@ function drawTables({ status, sourceRows, copyRows }: View, style: Style): strin
       generationText(each),
       (sourceRows.get(each.source) ?? 0).toLocaleString('en'),
       (copyRows.get(each.destination) ?? 0).toLocaleString('en'),
-      each.verification?.result ?? '',
+      verifiedText(each),
     ]);
   return table.toString().split('\n');
 }
@@ -112,28 +114,42 @@ function generationText({ resyncGeneration: { desired, observed }, resync }: Tab
   return observed < desired ? `${observed} → ${desired} ${resync?.strategy ?? ''}` : `${observed}`;
 }
 
+/** What came of comparing both sides since the latest copy. */
+function verifiedText({ verification }: TableStatus): string {
+  if (verification === undefined) return '';
+  const { result, rows } = verification;
+  return result === 'Match' ? `${result}, ${rows.toLocaleString('en')} rows` : result;
+}
+
 function drawErrors(status: MirrorStatus | undefined, style: Style): string[] {
   const ofTables = (status?.tables ?? []).flatMap(({ source, error }) =>
     error === undefined ? [] : [`${source}: ${error.message} (${error.code}). ${error.hint}`],
   );
+  const waiting = (status?.tables ?? []).flatMap(({ source, resync }) =>
+    resync?.waitsFor === undefined ? [] : [`${source}: ${resync.waitsFor}`],
+  );
   const ofMirror = (status?.conditions ?? [])
     .filter((condition) => condition.type === 'Ready' && condition.status === 'False')
     .map(({ reason, message }) => `not ready: ${reason}: ${message}`);
-  return [...ofTables.map((line) => style('red', line)), ...ofMirror];
+  return [...ofTables.map((line) => style('red', line)), ...waiting, ...ofMirror];
 }
 
+/** Short lines: on a terminal of 80 columns the commands are still whole. */
 function hintsFor(places: Places): string[] {
   return [
-    'Resync one table while the others stream on: raise the resyncGeneration of public.orders by one',
-    `  and save   ${places.mirrorFile}`,
-    'Change something else there: exclude a column, take a table out, suspend: true',
-    `Look at the source   psql ${places.sourceUrl}`,
-    `Look at the copy     psql ${places.copyUrl}`,
-    `The status file      ${places.statusFile}`,
-    `The daemon's log     ${places.daemonLog}`,
-    'Ctrl-C ends the daemon and both servers, and removes all of it.',
+    `In a second terminal, in this folder:   D=--dir=${places.mirrorDirectory}`,
+    `  ${BUNNYDB} status shop --watch $D`,
+    `  ${BUNNYDB} resync shop public.customers $D   by truncate: filled anew in place`,
+    `  ${BUNNYDB} resync shop public.orders $D      by swap: its rows are never away`,
+    `  SHOP_COPY_PASSWORD=${places.copyPassword} ${BUNNYDB} verify shop $D`,
+    `Or edit and save       ${places.mirrorFile}   a counter, suspend: true, excludeColumns`,
+    `What the daemon wrote  ${places.statusFile}   ${places.daemonLog}`,
+    `The source             psql ${places.sourceUrl}`,
+    `The copy               psql ${places.copyUrl}`,
   ];
 }
+
+const BUNNYDB = 'node --import tsx src/main.ts';
 
 function drawBox(title: string, lines: readonly string[]): string[] {
   const width = Math.max(...lines.map((line) => line.length));

@@ -4,6 +4,7 @@ import { countRows } from './compare.ts';
 import type { Daemon } from '../servers/daemon.ts';
 import type { View } from './screen.ts';
 import { urlOf } from './servers.ts';
+import { BUNNY } from './shop.ts';
 import { readStatus } from './status.ts';
 import type { Workspace } from './workspace.ts';
 import type { ShopWriter } from './writer.ts';
@@ -38,11 +39,13 @@ export async function makeView(stage: Stage): Promise<View> {
     sourceRows: counts.sourceRows,
     copyRows: counts.copyRows,
     places: {
+      mirrorDirectory: workspace.mirrorDirectory,
       mirrorFile: workspace.mirrorFile,
       statusFile: workspace.statusFile,
       daemonLog: workspace.daemonLog,
       sourceUrl: urlOf(source),
       copyUrl: urlOf(destination),
+      copyPassword: BUNNY.password,
     },
   };
 }

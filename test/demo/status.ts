@@ -28,8 +28,9 @@ export interface TableStatus {
     readonly rowsCopied?: number;
     readonly rowsTotal?: number;
     readonly percent?: number;
+    readonly waitsFor?: string;
   };
-  readonly verification?: { readonly result: string; readonly rows: number };
+  readonly verification?: { readonly result: 'Match' | 'Mismatch'; readonly rows: number };
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string };
 }
 
@@ -42,14 +43,17 @@ export async function readStatus(file: string): Promise<MirrorStatus | undefined
   return text === undefined ? undefined : (parse(text) as { status: MirrorStatus }).status;
 }
 
-/** Every table streams, and no resync that the file asks for is still to be made. */
+/** Every table streams and was found to be like its source, and no resync that the file asks for is still to be made. */
 export function isSettled(status: MirrorStatus | undefined): boolean {
   return (
     status !== undefined &&
     status.tables.length > 0 &&
     status.tables.every(
-      ({ phase, resyncGeneration: { desired, observed } }) =>
-        phase === 'Live' && observed !== undefined && observed >= desired,
+      ({ phase, verification, resyncGeneration: { desired, observed } }) =>
+        phase === 'Live' &&
+        observed !== undefined &&
+        observed >= desired &&
+        verification?.result === 'Match',
     )
   );
 }

@@ -30,9 +30,9 @@ export async function makeWorkspace(ports: Ports): Promise<Workspace> {
   const root = await mkdtemp(join(tmpdir(), 'bunnydb-demo-'));
   const dismissGuard = guardFolder(root, 'remove');
   const mirrorDirectory = join(root, 'mirrors.d');
-  const statusDirectory = join(root, 'status');
-  await mkdir(mirrorDirectory);
-  await mkdir(statusDirectory);
+  // Where every command looks for it by itself.
+  const statusDirectory = join(mirrorDirectory, 'status');
+  await mkdir(statusDirectory, { recursive: true });
   for (const file of [MIRROR_FILE, SOURCE_FILE, DESTINATION_FILE])
     await copyFile(join(SHIPPED, file), join(mirrorDirectory, file));
   await setPort(join(mirrorDirectory, SOURCE_FILE), ports.source);
