@@ -4,6 +4,7 @@ import test from 'node:test';
 import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
 import { TestMirror } from './test-mirror.ts';
+import { Trap } from './trap.ts';
 import { Writers } from './writers.ts';
 
 test('a commit that waits for a standby is applied here and seen by no snapshot: no difference is told', async () => {
@@ -97,4 +98,39 @@ test('large transactions, which come in parts, are either in both views or in no
   await writers.stop();
   await mirror.caughtUp();
   await mirror.assertSame(['a', 'b']);
+});
+
+test('kill -9 between the hand-over and its proof: the next daemon compares', async () => {
+  await using mirror = await TestMirror.create(
+    await sharedClusters(),
+    'create table a (id int primary key); insert into a values (1)',
+  );
+  const write = async (resyncGeneration: number): Promise<void> =>
+    mirror.write({ tables: [{ source: 'public.a', resyncGeneration }] });
+  const found = async (): Promise<string | undefined> => {
+    const [row] = await mirror.atDestination(
+      `select observed_table_generation || coalesce(' ' || (verification ->> 'result') || ' ' ||
+        (verification -> 'generation' ->> 'table'), ' unproven') as found from bunnydb.tables`,
+    );
+    return row?.['found'] ?? undefined;
+  };
+  const trap = new Trap(mirror);
+  await write(0);
+  let daemon = await mirror.start([], trap.node);
+  await mirror.waitReady();
+  assert.equal(await found(), '0 Match 0');
+  for (const [index, checkpoint] of (['handed-over', 'compared'] as const).entries()) {
+    const generation = index + 1;
+    await trap.set({ checkpoint, table: 'public.a', nth: 1, action: 'kill' });
+    await write(generation);
+    await trap.killed(daemon);
+    assert.equal(await found(), `${generation} unproven`);
+    daemon = await mirror.start([], trap.node);
+    await until(async () => (await found()) === `${generation} Match ${generation}`, {
+      timeoutMs: 60_000,
+      late: async () => new Error(await daemon.logTail()),
+    });
+  }
+  await mirror.waitReady();
+  await mirror.assertNothingToDo();
 });
