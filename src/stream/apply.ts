@@ -64,10 +64,15 @@ function runsByRelation(changes: readonly RowChange[]): RowChange[][] {
   const runs: RowChange[][] = [];
   for (const change of changes) {
     const last = runs.at(-1);
-    if (last !== undefined && last[0]?.relation === change.relation) last.push(change);
+    if (last?.[0] !== undefined && isSame(last[0].relation, change.relation)) last.push(change);
     else runs.push([change]);
   }
   return runs;
+}
+
+/** Each row of a spool brings a description of its own: a replay is folded over all that say the same. */
+function isSame(a: Relation, b: Relation): boolean {
+  return a === b || a.raw.equals(b.raw);
 }
 
 async function applyRun(

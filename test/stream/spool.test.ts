@@ -221,6 +221,20 @@ test('a replay leaves out what the copy holds, and goes on where it stopped', as
   ]);
 });
 
+test('a replay writes the changes of many transactions in one statement', async () => {
+  await using ledger = await openLedger();
+  const entries = Array.from({ length: 50 }, (_, xid) =>
+    entry(ledger.tableId, xid + 1, [T, insert(1, [String(xid), 'x'])]),
+  );
+  await writeSpool(ledger.session, entries);
+  assert.deepEqual(await replayAll(ledger), [50]);
+  // The number of the statement within its transaction that made each row.
+  const [row] = await ledger.session.query(
+    'select count(*) as rows, count(distinct cmin::text) as statements from public.t',
+  );
+  assert.deepEqual(row, { rows: '50', statements: '1' });
+});
+
 test('a replay that is rolled back comes again', async () => {
   await using ledger = await openLedger();
   const { session, owner, tableId } = ledger;
