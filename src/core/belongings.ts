@@ -181,6 +181,8 @@ export interface ForeignKeyPart {
   readonly owner: TableName;
   readonly references: TableName;
   readonly definition: string;
+  /** That makes the referenced columns a key. */
+  readonly index: string;
   readonly validated: boolean;
   /** False from PostgreSQL 18 on, for one that is only declared. */
   readonly enforced: boolean;

@@ -10,6 +10,7 @@ import type { Session } from '../postgres/session.ts';
 import { quoteTable } from '../sql/quote.ts';
 import { buildIndexes, buildKeys } from './constraints.ts';
 import { emptyTable } from './empty-table.ts';
+import { untilLocked } from './lock-tables.ts';
 import { buildShadow, createShadow } from './shadow.ts';
 import { targetOf, type CopyRunOptions } from './table-run.ts';
 
@@ -30,7 +31,7 @@ export async function emptyTarget(
     ? planMend(desiredShape(mirror, table, source), actual)
     : NO_MEND;
   if (isSwapping(record)) await createShadow(session, owner, record, mend);
-  else await emptyTable(session, owner, record, mend);
+  else await untilLocked(options, async () => emptyTable(session, owner, record, mend));
   return mend;
 }
 

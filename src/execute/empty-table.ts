@@ -7,6 +7,7 @@ import { truncateSql } from '../sql/apply.ts';
 import { dropForeignKeySql } from '../sql/foreign-key-ddl.ts';
 import { readInboundForeignKeys } from '../observe/foreign-keys.ts';
 import { loadTarget } from '../stream/target.ts';
+import { inLockOrder, letVacuumGiveWay, lockAll, namingBlockers } from './lock-tables.ts';
 import { mendTable } from './mend-table.ts';
 
 /**
@@ -22,8 +23,13 @@ export async function emptyTable(
 ): Promise<void> {
   const table = record.destination;
   const own = mend.droppedConstraints.length > 0 || mend.droppedIndexes.length > 0;
+  const inbound = await readInboundForeignKeys(session, table, { own });
+  const owners = inbound.map((key) => key.owner).filter((one) => !sameTable(one, table));
+  const locks = { views: [], tables: inLockOrder([table, ...owners]) };
+  await letVacuumGiveWay(session, locks);
   await session.transaction(async () => {
     await fenceTable(session, owner, record.id);
+    await namingBlockers(session, locks, async () => lockAll(session, locks));
     for (const key of await readInboundForeignKeys(session, table, { own })) {
       // One of its own that is not as the source has it does not come back.
       if (sameTable(key.owner, table) && mend.droppedConstraints.includes(key.name)) continue;

@@ -1,4 +1,5 @@
 import { checkpoint } from '../core/checkpoint.ts';
+import { driverCode, MirrorError } from '../core/errors.ts';
 import type { TableShape } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { observeDestinationShape } from '../observe/shapes.ts';
@@ -41,15 +42,14 @@ export async function addForeignKey(
  */
 export async function restoreForeignKey(
   { destination }: ExecuteContext,
-  { kind, table, saved }: StepOf<'restore-foreign-key'>,
+  { kind, table, saved, atSource }: StepOf<'restore-foreign-key'>,
 ): Promise<Outcome> {
   const { owner, name, definition, id } = saved;
   const actual = await observeDestinationShape(destination, owner);
   // An owner that is gone took its foreign key along.
   const isMissing = actual !== undefined && !hasForeignKey(actual, name);
   const validate = actual?.kind === 'partitioned';
-  if (isMissing)
-    await destination.query(restoreForeignKeySql(owner, { name, definition }, { validate }));
+  if (isMissing) await putBack(destination, { saved, atSource, validate });
   checkpoint('foreign-key-restored', table?.source ?? saved.table);
   if (actual !== undefined && !validate && !isNotValid(definition))
     await validateKey(destination, owner, name);
@@ -57,6 +57,35 @@ export async function restoreForeignKey(
   // Forgotten is a change too: the next look must not wait for its timer.
   return outcome(kind, owner, true, name);
 }
+
+interface PutBack extends Pick<StepOf<'restore-foreign-key'>, 'saved' | 'atSource'> {
+  readonly validate: boolean;
+}
+
+/** A resync may have given the table the source's columns and keys: then only the source's key fits. */
+async function putBack(
+  destination: Session,
+  { saved, atSource, validate }: PutBack,
+): Promise<void> {
+  const { owner, name, definition } = saved;
+  try {
+    await destination.query(restoreForeignKeySql(owner, { name, definition }, { validate }));
+  } catch (error) {
+    const isOutgrown = error instanceof MirrorError && OUTGROWN.has(driverCode(error.cause));
+    if (!isOutgrown) throw error;
+    if (atSource !== undefined) {
+      await destination.query(addForeignKeySql(owner, atSource, { validate }));
+      return;
+    }
+    throw new MirrorError('SchemaMismatch', error.message, {
+      cause: error.cause,
+      hint: `What the foreign key references is not there any more. Give the table that column or key back, or let go of the foreign key: DELETE FROM bunnydb.saved_foreign_keys WHERE id = ${saved.id} at the destination.`,
+    });
+  }
+}
+
+/** The referenced columns are gone, are no key any more, or have another type. */
+const OUTGROWN: ReadonlySet<string | undefined> = new Set(['42703', '42830', '42804']);
 
 /** Reads the rows once; a key that is valid is left as it is. */
 export async function validateForeignKey(

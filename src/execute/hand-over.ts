@@ -1,6 +1,6 @@
 /** The last step of the copy road: between two transactions of the stream the table goes Live. */
 import { checkpoint } from '../core/checkpoint.ts';
-import { MirrorError } from '../core/errors.ts';
+import type { MirrorError } from '../core/errors.ts';
 import { formatTableName } from '../core/table-name.ts';
 import {
   copied,
@@ -13,6 +13,7 @@ import type { Session } from '../postgres/session.ts';
 import { rowsMissing } from '../stream/applier.ts';
 import type { BoundaryResult } from '../stream/boundaries.ts';
 import { replayRest, replayUntilShort, type Replay } from './spool-replay.ts';
+import { untilLocked } from './lock-tables.ts';
 import { dropShadow } from './shadow.ts';
 import { prepareSwap, swapTables } from './swap.ts';
 import { openDestination, recordOf, type CopyRunOptions } from './table-run.ts';
@@ -37,22 +38,14 @@ export async function handOverBySwap(
   replay: Replay,
 ): Promise<TableRecord> {
   await using session = await openDestination(options, 'writer');
-  for (let tries = 1; ; tries += 1) {
-    options.signal.throwIfAborted();
-    try {
-      const record = await trySwap(options, session, replay);
-      checkpoint('handed-over', record.source);
-      await dropShadow(session, record);
-      return record;
-    } catch (error) {
-      if (!(error instanceof MirrorError && error.code === 'LockTimeout')) throw error;
-      options.log.debug({ tries, message: error.message }, 'the swap waits for a lock');
-      options.onWaiting({ tries, waitsFor: error.message });
-    }
-    await options.clock.sleep(swapRetryMs(tries, Math.random()), options.signal);
-    options.signal.throwIfAborted();
+  const record = await untilLocked(options, async () => {
+    // What came since the last try must not be left for the boundary.
     await replayUntilShort(options, replay);
-  }
+    return trySwap(options, session, replay);
+  });
+  checkpoint('handed-over', record.source);
+  await dropShadow(session, record);
+  return record;
 }
 
 async function trySwap(
@@ -66,15 +59,6 @@ async function trySwap(
     await swapTables(streamSession, options.owner, replay.record, plan);
     return goLive(options, streamSession, replay.missing + missing);
   });
-}
-
-const FIRST_RETRY_MS = 250;
-const LAST_RETRY_MS = 10_000;
-
-/** The wait after the n-th try in a row (from 1): each try may hold readers and the stream up for a moment. */
-function swapRetryMs(tries: number, random: number): number {
-  const base = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries - 1, 10));
-  return base * (0.75 + random / 2);
 }
 
 async function goLive(

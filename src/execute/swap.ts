@@ -5,26 +5,26 @@ import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { readBothSides, type Side } from '../observe/belongings.ts';
+import { readSwapObstacles } from '../observe/swap-obstacles.ts';
 import { saveForeignKey, type Owner } from '../postgres/ledger.ts';
 import type { Row, Session } from '../postgres/session.ts';
 import { type LeftOut, oldOf, shadowOf } from '../sql/shadow.ts';
 import {
-  lockAgainstVacuumSql,
-  lockAllSql,
   type LockList,
-  SELECT_BLOCKERS,
   SELECT_LOCK_LIST,
   SELECT_SETTINGS,
   setPlansSql,
   setTimeoutsSql,
 } from '../sql/swap-lock.ts';
-import { keptForeignKeys, type Swap, swapSql } from '../sql/swap.ts';
+import { isOutgrown, keptForeignKeys, type Swap, swapSql } from '../sql/swap.ts';
+import {
+  inLockOrder,
+  letVacuumGiveWay,
+  lockAll,
+  LOCK_TIMEOUT_MS,
+  namingBlockers,
+} from './lock-tables.ts';
 import { completeShadow, missingParts } from './shadow.ts';
-
-/** How long one try may make readers of the table wait behind it. Below any deadlock_timeout in use. */
-export const SWAP_LOCK_TIMEOUT_MS = 200;
-/** Nobody waits behind this lock but a vacuum. Longer than it takes one to give way. */
-const VACUUM_LOCK_TIMEOUT_MS = 3_000;
 
 /** What a try needs and has no time to find out. */
 export interface SwapPlan {
@@ -34,23 +34,25 @@ export interface SwapPlan {
 
 /**
  * Outside any boundary, on a session that is not the stream's: the shadow gets what the live table got
- * since it was built, and a vacuum of the server's own gives way. Throws LockTimeout, with who is in the
- * way, when another kind of maintenance holds the table.
+ * since it was built, and a vacuum of the server's own gives way. Throws SwapObstructed for what came up
+ * while the rows were copied, LockTimeout when another kind of maintenance holds the table.
  */
 export async function prepareSwap(session: Session, record: TableRecord): Promise<SwapPlan> {
+  await refuseObstacles(session, record.destination);
   const leftOut = await completeShadow(session, record);
   const locks = await readLockList(session, record);
-  try {
-    await session.transaction(async () => {
-      await session.query(`set local lock_timeout = ${VACUUM_LOCK_TIMEOUT_MS}`);
-      await session.query(lockAgainstVacuumSql(locks.tables));
-    });
-  } catch (error) {
-    throw isLockFailure(error)
-      ? await lockTimeout(session, locks, { cause: error, readersToo: false })
-      : error;
-  }
+  await letVacuumGiveWay(session, locks);
   return { locks, leftOut };
+}
+
+/** Not all of them make the swap itself fail: a table that inherits would quietly do so no longer. */
+async function refuseObstacles(session: Session, table: TableName): Promise<void> {
+  const found = (await readSwapObstacles(session, [table])).get(formatTableName(table)) ?? [];
+  const sentences = found
+    .filter(({ columns }) => columns === undefined)
+    .map(({ object, reason }) => `${object} ${reason}`);
+  if (sentences.length > 0)
+    throw new MirrorError('SwapObstructed', `${formatTableName(table)}: ${sentences.join('; ')}`);
 }
 
 async function readLockList(session: Session, record: TableRecord): Promise<LockList> {
@@ -59,18 +61,11 @@ async function readLockList(session: Session, record: TableRecord): Promise<Lock
   const names = (kind: 't' | 'f'): TableName[] =>
     rows.filter((row) => row['view'] === kind).map(relationName);
   // A vacuum of the shadow, which was just filled, is as much in the way as one of the table.
-  const tables = [...names('f'), shadowOf(record)].toSorted(
-    (a, b) => compare(a.schema, b.schema) || compare(a.name, b.name),
-  );
-  return { views: names('t'), tables };
+  return { views: names('t'), tables: inLockOrder([...names('f'), shadowOf(record)]) };
 }
 
 function relationName(row: Row): TableName {
   return { schema: row['schema'] ?? '', name: row['name'] ?? '' };
-}
-
-function compare(a: string, b: string): number {
-  return Number(a > b) - Number(a < b);
 }
 
 /**
@@ -86,15 +81,9 @@ export async function swapTables(
   plan: SwapPlan,
 ): Promise<void> {
   const before = await readSettings(session);
-  await session.query('savepoint bunnydb_locks');
-  let swap: Swap;
-  try {
-    swap = await lockAndRead(session, owner, record, plan);
-  } catch (error) {
-    if (!isLockFailure(error)) throw error;
-    await session.query('rollback to savepoint bunnydb_locks');
-    throw await lockTimeout(session, plan.locks, { cause: error, readersToo: true });
-  }
+  const swap = await namingBlockers(session, plan.locks, async () =>
+    lockAndRead(session, owner, record, plan),
+  );
   try {
     await session.run(
       [...swapSql(swap, before.role), ...setTimeoutsSql(before), setPlansSql(before.plans)].join(
@@ -114,24 +103,15 @@ async function lockAndRead(
   record: TableRecord,
   plan: SwapPlan,
 ): Promise<Swap> {
-  const limits = { lock: SWAP_LOCK_TIMEOUT_MS, statement: SWAP_LOCK_TIMEOUT_MS };
-  await session.run(
-    [...setTimeoutsSql({ ...limits, statement: 0 }), setPlansSql('force_generic_plan')].join(';\n'),
-  );
+  const limits = setTimeoutsSql({ lock: LOCK_TIMEOUT_MS, statement: 0 });
+  await session.run([...limits, setPlansSql('force_generic_plan')].join(';\n'));
   const foreseen = await readSwap(session, record, plan);
-  for (const { validated, references, ...key } of keptForeignKeys(foreseen))
-    if (validated) await saveForeignKey(session, owner, { ...key, table: references });
-  await session
-    .run(
-      [
-        ...setTimeoutsSql(limits),
-        lockAllSql(plan.locks),
-        ...setTimeoutsSql({ ...limits, statement: 0 }),
-      ].join(';\n'),
-    )
-    .catch((error: MirrorError) => {
-      throw driverCode(error.cause) === UNDEFINED_TABLE ? lookAgain(error.message, error) : error;
-    });
+  for (const key of keptForeignKeys(foreseen))
+    if (key.validated || isOutgrown(key, foreseen))
+      await saveForeignKey(session, owner, { ...key, table: key.references });
+  await lockAll(session, plan.locks).catch((error: MirrorError) => {
+    throw driverCode(error.cause) === UNDEFINED_TABLE ? lookAgain(error.message, error) : error;
+  });
   // From here on readers wait: one look, one batch.
   const swap = await readSwap(session, record, plan);
   if (!isDeepStrictEqual(keptForeignKeys(swap), keptForeignKeys(foreseen)))
@@ -195,33 +175,6 @@ function lookAgain(message: string, cause?: unknown): MirrorError {
 }
 
 const UNDEFINED_TABLE = '42P01';
-/** lock_timeout, a deadlock, statement_timeout. */
-const LOCK_FAILURES = ['55P03', '40P01', '57014'];
-
-function isLockFailure(error: unknown): error is MirrorError {
-  return error instanceof MirrorError && LOCK_FAILURES.includes(driverCode(error.cause) ?? '');
-}
-
-async function lockTimeout(
-  session: Session,
-  { views, tables }: LockList,
-  failure: { readonly cause: MirrorError; readonly readersToo: boolean },
-): Promise<MirrorError> {
-  const wanted = JSON.stringify([...views, ...tables]);
-  const rows = await session.query(SELECT_BLOCKERS, [wanted, !failure.readersToo]);
-  const who = rows.map(describeBlocker).join('; ');
-  const message = who === '' ? 'a lock was held that is free again' : `waits for ${who}`;
-  return new MirrorError('LockTimeout', message, { cause: failure.cause });
-}
-
-function describeBlocker(row: Row): string {
-  const { relation, pid, user, application, seconds } = row;
-  if (pid === null || pid === undefined) return `a prepared transaction on ${relation}`;
-  const named = application ? `, ${application}` : '';
-  const since = seconds ? `, in a transaction for ${seconds} s` : '';
-  return `process ${pid} (${user}${named}${since}) on ${relation}`;
-}
-
 /** Errors that say that some object stands in the way, by the beginning of their SQLSTATE. */
 const OBSTACLE_CLASSES = ['0A', '2B', '42', '55'];
 

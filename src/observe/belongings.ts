@@ -151,6 +151,7 @@ const FOREIGN_KEYS = /* sql */ `(
     'owner', json_build_object('schema', own.nspname, 'name', o.relname),
     'references', json_build_object('schema', rn.nspname, 'name', r.relname),
     'definition', pg_get_constraintdef(con.oid),
+    'index', (select relname from pg_class where oid = con.conindid),
     'validated', con.convalidated,
     'enforced', coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true),
     'comment', obj_description(con.oid, 'pg_constraint')

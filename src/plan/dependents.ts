@@ -41,7 +41,11 @@ export function planForeignKeys(
         const table =
           mirror.tables.find((mirrored) => sameTable(mirrored.destination, saved.owner)) ??
           mirror.tables.find((mirrored) => sameTable(mirrored.destination, saved.table));
-        return { kind: 'restore-foreign-key', table, saved };
+        const owner = cases.find(({ table: mirrored }) =>
+          sameTable(mirrored.destination, saved.owner),
+        );
+        const atSource = owner?.desired?.foreignKeys.find(({ name }) => name === saved.name);
+        return { kind: 'restore-foreign-key', table, saved, atSource };
       }),
     ...cases.filter(isLive).flatMap((tableCase) => planForeignKeysOf(tableCase, cases, saved)),
   ];

@@ -88,6 +88,8 @@ export type Step =
       readonly kind: 'restore-foreign-key';
       readonly table: MirrorTable | undefined;
       readonly saved: SavedForeignKey;
+      /** What the source says under that name: for when the columns of the saved one are gone. */
+      readonly atSource?: ForeignKeyShape | undefined;
     }
   | {
       readonly kind: 'validate-foreign-key';

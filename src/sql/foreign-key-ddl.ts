@@ -3,18 +3,23 @@ import type { ForeignKeyShape } from '../core/observed.ts';
 import type { TableName } from '../core/table-name.ts';
 import { quoteIdent, quoteTable } from './quote.ts';
 
+/** As pg_get_constraintdef would have it, but for its quoting and NOT VALID. */
+export function foreignKeyDefinition(key: ForeignKeyShape): string {
+  const columns = key.columns.map((column, index) => {
+    const period = key.period && index === key.columns.length - 1;
+    return `${period ? 'period ' : ''}${quoteIdent(column)}`;
+  });
+  return `foreign key (${columns.join(', ')}) references ${quoteTable(key.references)} ${key.definition}`;
+}
+
 /** Without looking at the rows that are there, unless `validate`: a partitioned table takes no NOT VALID. */
 export function addForeignKeySql(
   owner: TableName,
   key: ForeignKeyShape,
   options: { readonly validate: boolean },
 ): string {
-  const columns = key.columns.map((column, index) => {
-    const period = key.period && index === key.columns.length - 1;
-    return `${period ? 'period ' : ''}${quoteIdent(column)}`;
-  });
-  const references = `references ${quoteTable(key.references)} ${key.definition}`;
-  return `alter table ${quoteTable(owner)} add constraint ${quoteIdent(key.name)} foreign key (${columns.join(', ')}) ${references}${options.validate ? '' : ' not valid'}`;
+  const { name } = key;
+  return restoreForeignKeySql(owner, { name, definition: foreignKeyDefinition(key) }, options);
 }
 
 /** The same from what pg_get_constraintdef printed, with or without its NOT VALID. */

@@ -7,7 +7,7 @@ import type {
   SequencePart,
   TableParts,
 } from '../core/belongings.ts';
-import type { TableName } from '../core/table-name.ts';
+import { sameTable, type TableName } from '../core/table-name.ts';
 import { dropForeignKeySql } from './foreign-key-ddl.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
 import { chooseIndexesSql, type LeftOut, shadowStatistics } from './shadow.ts';
@@ -46,6 +46,12 @@ export function keptForeignKeys({ live, leftOut }: Swap): ForeignKeyPart[] {
   return live.belongings.foreignKeys.filter(
     (key) => !(isOwn(key, live.table) && leftOut.constraints.includes(key.name)),
   );
+}
+
+/** What it references is no key of the new table: only the source's own words can bring it back, later. */
+export function isOutgrown(key: ForeignKeyPart, { live, leftOut }: Swap): boolean {
+  const gone = [...leftOut.constraints, ...leftOut.indexes];
+  return sameTable(key.references, live.table) && gone.includes(key.index);
 }
 
 /**
@@ -134,7 +140,9 @@ function equipSql({ live, shadow, leftOut }: Swap, role: string): string[] {
 function bindSql(swap: Swap): string[] {
   const { views, functions, readingPolicies, readingRules } = swap.live.belongings;
   return [
-    ...keptForeignKeys(swap).flatMap(foreignKeySql),
+    ...keptForeignKeys(swap)
+      .filter((key) => !isOutgrown(key, swap))
+      .flatMap(foreignKeySql),
     ...swap.live.belongings.keepers.map(keeperSql),
     ...views.map(viewSql),
     ...functions,

@@ -8,7 +8,7 @@ import { sharedClusters } from '../servers/shared.ts';
 import { TestMirror } from './test-mirror.ts';
 
 /** How rows are replaced makes no difference to it. */
-const STRATEGIES: readonly ResyncStrategy[] = ['truncate'];
+const STRATEGIES: readonly ResyncStrategy[] = ['truncate', 'swap'];
 
 const SETUP = /* sql */ `
 create table keyed (id int primary key, v text);

@@ -6,7 +6,7 @@ import { definitions, digest, type Place } from './compare.ts';
 import { TestMirror } from './test-mirror.ts';
 
 /** Each damage is mended by each of them. */
-const STRATEGIES = ['truncate'] as const;
+const STRATEGIES = ['truncate', 'swap'] as const;
 
 const SETUP = /* sql */ `
 create table parents (
@@ -166,3 +166,33 @@ test('a first copy changes a table of another shape only when the counter says s
   ]);
   await mirror.assertNothingToDo();
 });
+
+for (const resyncStrategy of STRATEGIES)
+  test(`the key that a foreign key names was renamed by hand: ${resyncStrategy} brings both back`, async () => {
+    await using mirror = await TestMirror.create(
+      await sharedClusters(),
+      `create table owners (id int primary key);
+       insert into owners values (1), (2);
+       create table pets (id int primary key, owner int constraint to_owner references owners on delete cascade);
+       insert into pets values (10, 1)`,
+    );
+    const tables = (resyncGeneration: number): Record<string, unknown>[] => [
+      { source: 'public.owners', resyncGeneration, resyncStrategy },
+      { source: 'public.pets' },
+    ];
+    await mirror.write({ tables: tables(0) });
+    await mirror.start();
+    await mirror.waitReady();
+    await mirror.atDestination('alter table owners rename id to number');
+    await mirror.write({ tables: tables(1) });
+    await mirror.waitReady();
+    const [key] = await mirror.atDestination(
+      `select pg_get_constraintdef(oid) as definition, convalidated from pg_constraint where conname = 'to_owner'`,
+    );
+    assert.deepEqual(key, {
+      definition: 'FOREIGN KEY (owner) REFERENCES owners(id) ON DELETE CASCADE',
+      convalidated: 't',
+    });
+    await mirror.assertSame(['pets']);
+    await mirror.assertNothingToDo();
+  });
