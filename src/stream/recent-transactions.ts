@@ -11,6 +11,8 @@ export class RecentTransactions {
   /** When each was added, in that order. */
   readonly #addedAt = new Map<number, number>();
   #added = 0;
+  /** The newest snapshot that was asked about: what it sees is forgotten. */
+  #newest: Visibility | undefined;
 
   /** How many were added until now: what comes later is beyond this mark. */
   get mark(): number {
@@ -28,9 +30,11 @@ export class RecentTransactions {
 
   /**
    * True when one of those up to the mark is not in the snapshot. Those that are need not be remembered
-   * any longer.
+   * any longer; so an older snapshot than one that was asked about before cannot be told, and is refused.
    */
   hasUnseenBy(visibility: Visibility, mark = this.#added): boolean {
+    if (this.#newest !== undefined && isOlder(visibility, this.#newest)) return true;
+    this.#newest = visibility;
     let isUnseen = false;
     for (const [xid, addedAt] of this.#addedAt) {
       if (sees(visibility, xid)) this.#addedAt.delete(xid);
@@ -38,4 +42,10 @@ export class RecentTransactions {
     }
     return isUnseen;
   }
+}
+
+/** There is something that only the other one sees. */
+function isOlder(one: Visibility, other: Visibility): boolean {
+  if (one.xmax < other.xmax) return true;
+  return [...one.inProgress].some((xid) => xid < other.xmax && !other.inProgress.has(xid));
 }

@@ -11,6 +11,7 @@ import { readLedger } from '../../src/postgres/ledger.ts';
 import { openSession, type Row } from '../../src/postgres/session.ts';
 import { quoteTable } from '../../src/sql/quote.ts';
 import { shadowOf } from '../../src/sql/shadow.ts';
+import { until } from '../servers/processes.ts';
 import { LIVE } from './belongings-fixture.ts';
 import { difference, NO_MEND, OWNER, rejection, startStage } from './swap-stage.ts';
 
@@ -91,6 +92,7 @@ test('readers never see an empty table, and wait for a moment only', async (t) =
   await stage.fill('new');
   const FROM = [LIVE, 'other.second', 'other.third, other.second', LIVE];
   const stop = new AbortController();
+  let begun = 0;
   const readers = FROM.map(async (from) => {
     await using session = await openSession(stage.connection, {
       mirror: 'reader',
@@ -106,9 +108,14 @@ test('readers never see an empty table, and wait for a moment only', async (t) =
       longest = Math.max(longest, performance.now() - begin);
       assert.equal(row?.['n'], '1000');
       seen.add(row['payload'] ?? '');
+      if (reads === 0) begun += 1;
       reads += 1;
     }
     return { longest, reads, seen: [...seen] };
+  });
+  await until(() => begun === FROM.length, {
+    timeoutMs: 30_000,
+    late: async () => new Error(`${begun} of ${FROM.length} readers have begun`),
   });
   await stage.swap();
   await stage.settle();

@@ -98,12 +98,25 @@ test('applied transactions that a snapshot does not see are found until one sees
   assert.equal(recent.hasUnseenBy(nothing), false);
   for (const xid of [10, 11, 12]) recent.add(xid);
   assert.equal(recent.hasUnseenBy(parseVisibility('11:13:11')), true);
-  // 10 and 12 were seen once: they stay seen.
-  assert.equal(recent.hasUnseenBy(parseVisibility('11:12:11')), true);
-  assert.equal(recent.hasUnseenBy(parseVisibility('12:12:')), false);
-  assert.equal(recent.hasUnseenBy(nothing), false);
-  recent.add(12);
-  assert.equal(recent.hasUnseenBy(nothing), true);
+  assert.equal(recent.hasUnseenBy(parseVisibility('11:14:11,13')), true);
+  assert.equal(recent.hasUnseenBy(parseVisibility('13:14:13')), false);
+  recent.add(13);
+  assert.equal(recent.hasUnseenBy(parseVisibility('13:15:13')), true);
+});
+
+test('a snapshot that is asked about after a newer one is refused: what it misses is forgotten', () => {
+  for (const [newer, older] of [
+    ['13:13:', '11:12:11'],
+    ['13:13:', '11:13:11'],
+    ['12:13:12', '11:13:11'],
+  ] as const) {
+    const recent = new RecentTransactions();
+    recent.add(11);
+    const before = recent.mark;
+    assert.equal(recent.hasUnseenBy(parseVisibility(newer), before), false);
+    assert.equal(recent.hasUnseenBy(parseVisibility(older), before), true);
+    assert.equal(recent.hasUnseenBy(parseVisibility(newer), before), false);
+  }
 });
 
 test('remembered transactions are bounded: the oldest goes, one that comes again is young', () => {
