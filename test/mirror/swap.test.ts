@@ -1,5 +1,7 @@
 /** Resyncs by swap with the whole daemon: what readers, the other tables and the status see. */
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'node:test';
 import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
@@ -242,6 +244,21 @@ test('taken out of the list while the swap waits: the old table stays, and nothi
   await reader.release();
 });
 
+test('its file removed while the swap waits: absence is no intent, it ends', async () => {
+  await using mirror = await liveMirror();
+  const before = await oidOf(mirror);
+  const reader = await mirror.holdLockAtDestination('public.orders', 'access share');
+  await mirror.write(spec(1));
+  await mirror.waitForPhase('orders', 'CatchingUp');
+  await rm(join(mirror.mirrorDirectory, 'mirror.yaml'));
+  await mirror.atSource(`update orders set note = 'removed' where id = 7`);
+  await mirror.caughtUp();
+  await reader.release();
+  await mirror.waitForPhase('orders', 'Live');
+  assert.notEqual(await oidOf(mirror), before);
+  await mirror.assertSame(TABLES);
+});
+
 test('every table at once, by the mirror’s counter, one after the other', async () => {
   await using mirror = await liveMirror();
   const strategies = ['truncate', 'swap', 'truncate', 'swap'];
@@ -257,6 +274,7 @@ test('every table at once, by the mirror’s counter, one after the other', asyn
   await mirror.assertSame(TABLES);
   await mirror.assertNothingToDo();
   assert.deepEqual(await leftovers(mirror), []);
+  assert.equal(mostAtOnce(await mirror.readLog()), 1);
   const keys = await mirror.atDestination(
     `select conname, convalidated from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace order by 1`,
   );
@@ -265,3 +283,25 @@ test('every table at once, by the mirror’s counter, one after the other', asyn
     { conname: 'orders_customer_fkey', convalidated: 't' },
   ]);
 });
+
+/** How many copies ran side by side, by what the daemon logged since the last first copy. */
+function mostAtOnce(log: string): number {
+  const lines = log
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { msg?: string; step?: string; table?: string });
+  const running = new Set<string>();
+  const resynced = new Set<string>();
+  let most = 0;
+  for (const { msg, step, table } of lines) {
+    if (table === undefined) continue;
+    if (msg === 'table is live') {
+      running.delete(table);
+      resynced.add(table);
+    }
+    if (msg !== 'copy step' || step !== 'Preparing') continue;
+    running.add(table);
+    if (resynced.has(table)) most = Math.max(most, running.size);
+  }
+  return most;
+}

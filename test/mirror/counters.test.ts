@@ -1,0 +1,82 @@
+/** What a counter that moves while its table is truncated and filled does. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { sharedClusters } from '../servers/shared.ts';
+import { leftovers } from './leftovers.ts';
+import { TestMirror, type TestSpec } from './test-mirror.ts';
+
+const SETUP = /* sql */ `
+create table a (id int primary key, note text);
+insert into a select g, 'row ' || g from generate_series(1, 1000) g;
+create table b (id int primary key, a int references a);
+insert into b select g, g from generate_series(1, 100) g;
+`;
+
+function spec(generation: number, mirror = 0): TestSpec {
+  return {
+    resyncGeneration: mirror,
+    tables: [{ source: 'public.a', resyncGeneration: generation }, { source: 'public.b' }],
+  };
+}
+
+/** With a reader that keeps `a` from being emptied. */
+async function heldMirror(): Promise<{ mirror: TestMirror; release: () => Promise<void> }> {
+  const mirror = await TestMirror.create(await sharedClusters(), SETUP);
+  await mirror.write(spec(0));
+  await mirror.start();
+  await mirror.waitReady();
+  const { release } = await mirror.holdLockAtDestination('public.a', 'access share');
+  await mirror.write(spec(1));
+  await mirror.waitForPhase('a', 'Copying');
+  return { mirror, release };
+}
+
+async function observedOf(mirror: TestMirror): Promise<unknown> {
+  const status = await mirror.status();
+  return status?.status.tables.find(({ source }) => source === 'public.a')?.resyncGeneration;
+}
+
+test('a truncate that waits for a reader is said so, and the other tables go on', async () => {
+  const { mirror: held, release } = await heldMirror();
+  await using mirror = held;
+  await mirror.waitFor(({ status }) =>
+    status.tables.some(({ resync }) => resync?.waitsFor?.startsWith('waits for process') === true),
+  );
+  // The rows are still there to be read, and what references them follows its source.
+  await mirror.atSource('insert into b values (1000, 1000)');
+  await mirror.caughtUp();
+  await mirror.assertSame(['a', 'b']);
+  await release();
+  await mirror.waitReady();
+  await mirror.assertSame(['a', 'b']);
+  await mirror.assertNothingToDo();
+  assert.deepEqual(await leftovers(mirror), []);
+});
+
+test('a counter that goes back cannot bring the rows back: the copy ends, and the next bump counts', async () => {
+  const { mirror: held, release } = await heldMirror();
+  await using mirror = held;
+  await mirror.write(spec(0));
+  await mirror.waitFor(({ status }) => status.tables[0]?.resyncGeneration.desired === 0);
+  await release();
+  await mirror.waitReady();
+  assert.deepEqual(await observedOf(mirror), { desired: 0, observed: 0 });
+  await mirror.assertSame(['a', 'b']);
+  await mirror.assertNothingToDo();
+  await mirror.atDestination(`update a set note = 'by hand'`);
+  await mirror.write(spec(1));
+  await mirror.waitReady();
+  await mirror.assertSame(['a', 'b']);
+});
+
+test('bumped again, and the mirror too: one copy more, for the newest of both', async () => {
+  const { mirror: held, release } = await heldMirror();
+  await using mirror = held;
+  await mirror.write(spec(7, 3));
+  await release();
+  await mirror.waitReady();
+  assert.deepEqual(await observedOf(mirror), { desired: 7, observed: 7 });
+  await mirror.assertSame(['a', 'b']);
+  await mirror.assertNothingToDo();
+  assert.deepEqual(await leftovers(mirror), []);
+});
