@@ -1,7 +1,7 @@
 /** A destination with the table that has everything, for the tests of swaps. */
 import assert from 'node:assert/strict';
 import { MirrorError, type ErrorCode } from '../../src/core/errors.ts';
-import type { Mend } from '../../src/core/mend.ts';
+import { NO_MEND } from '../../src/plan/mend.ts';
 import type { Connection } from '../../src/core/mirror.ts';
 import type { TableRecord } from '../../src/core/table-state.ts';
 import { restoreForeignKey } from '../../src/execute/foreign-keys.ts';
@@ -21,17 +21,6 @@ import { sharedClusters } from '../servers/shared.ts';
 import { EVERYTHING, LIVE, ROLES, TABLE } from './belongings-fixture.ts';
 import { dumpCatalog } from './catalog.ts';
 
-export const NO_MEND: Mend = {
-  added: [],
-  changed: [],
-  retyped: [],
-  nullable: [],
-  required: [],
-  droppedConstraints: [],
-  droppedIndexes: [],
-  checks: [],
-  sequences: [],
-};
 export const OWNER: Owner = { mirror: 'swaps', epoch: 0n };
 
 /** A destination with the table on it: the stream's session, one beside it, and a superuser's. */

@@ -7,13 +7,14 @@ import type { Mend } from '../../src/core/mend.ts';
 import { buildShadow, createShadow, dropShadow } from '../../src/execute/shadow.ts';
 import { LOCK_TIMEOUT_MS } from '../../src/execute/lock-tables.ts';
 import { prepareSwap, swapTables } from '../../src/execute/swap.ts';
+import { NO_MEND } from '../../src/plan/mend.ts';
 import { readLedger } from '../../src/postgres/ledger.ts';
 import { openSession, type Row } from '../../src/postgres/session.ts';
 import { quoteTable } from '../../src/sql/quote.ts';
 import { shadowOf } from '../../src/sql/shadow.ts';
 import { until } from '../servers/processes.ts';
 import { LIVE } from './belongings-fixture.ts';
-import { difference, NO_MEND, OWNER, rejection, startStage } from './swap-stage.ts';
+import { difference, OWNER, rejection, startStage } from './swap-stage.ts';
 
 for (const role of ['superuser', 'mover'] as const) {
   test(`the catalogs say the same before and after, twice in a row, as ${role}`, async (t) => {

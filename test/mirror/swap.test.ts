@@ -47,6 +47,20 @@ async function liveMirror(): Promise<TestMirror> {
   return mirror;
 }
 
+/** With a reader that does not let go: all is copied, and the swap waits. */
+async function waitingSwap(): Promise<{
+  mirror: TestMirror;
+  before: string;
+  release: () => Promise<void>;
+}> {
+  const mirror = await liveMirror();
+  const before = await oidOf(mirror);
+  const { release } = await mirror.holdLockAtDestination('public.orders', 'access share');
+  await mirror.write(spec(1));
+  await mirror.waitForPhase('orders', 'CatchingUp');
+  return { mirror, before, release };
+}
+
 async function oidOf(mirror: TestMirror): Promise<string> {
   const [row] = await mirror.atDestination(`select 'public.orders'::regclass::oid as oid`);
   return row?.['oid'] ?? '';
@@ -104,10 +118,8 @@ test('twice in a row, and each time only that table', async () => {
 });
 
 test('a reader that does not let go delays the swap, is named, and holds up nobody', async () => {
-  await using mirror = await liveMirror();
-  const before = await oidOf(mirror);
-  const reader = await mirror.holdLockAtDestination('public.orders', 'access share');
-  await mirror.write(spec(1));
+  const { mirror: waiting, before, release } = await waitingSwap();
+  await using mirror = waiting;
   const status = await mirror.waitFor((now) => {
     const { resync } = ordersOf(now) as { resync?: { tries?: number } };
     return (resync?.tries ?? 0) >= 2;
@@ -123,7 +135,7 @@ test('a reader that does not let go delays the swap, is named, and holds up nobo
   await mirror.caughtUp();
   await mirror.assertSame(TABLES);
   assert.equal(await oidOf(mirror), before);
-  await reader.release();
+  await release();
   await mirror.waitReady();
   assert.notEqual(await oidOf(mirror), before);
   await mirror.assertSame(TABLES);
@@ -131,16 +143,14 @@ test('a reader that does not let go delays the swap, is named, and holds up nobo
 });
 
 test('what cannot be applied to the old table any more does not end its resync', async () => {
-  await using mirror = await liveMirror();
-  const reader = await mirror.holdLockAtDestination('public.orders', 'access share');
-  await mirror.write(spec(1));
-  await mirror.waitForPhase('orders', 'CatchingUp');
+  const { mirror: waiting, release } = await waitingSwap();
+  await using mirror = waiting;
   await mirror.atDestination(`insert into orders (id, customer, total) values (90000, 1, 1)`);
   await mirror.atSource(`insert into orders (id, customer, total) values (90000, 2, 2)`);
   await mirror.caughtUp();
   const [other] = await mirror.atDestination('select customer from orders where id = 90000');
   assert.equal(other?.['customer'], '1');
-  await reader.release();
+  await release();
   await mirror.waitReady();
   await mirror.assertSame(TABLES);
 });
@@ -167,16 +177,13 @@ test('a swap that cannot be begun is the table’s own affair: it is fed, the ot
 });
 
 test('a counter that goes back while the swap waits cancels it: the old table stays, and a later bump counts', async () => {
-  await using mirror = await liveMirror();
-  const before = await oidOf(mirror);
-  const reader = await mirror.holdLockAtDestination('public.orders', 'access share');
-  await mirror.write(spec(1));
-  await mirror.waitForPhase('orders', 'CatchingUp');
+  const { mirror: waiting, before, release } = await waitingSwap();
+  await using mirror = waiting;
   await mirror.write(spec(0));
   await mirror.waitReady();
   assert.equal(await oidOf(mirror), before);
   assert.deepEqual(await leftovers(mirror), []);
-  await reader.release();
+  await release();
   await mirror.atSource(`update orders set note = 'after' where id = 7`);
   await mirror.caughtUp();
   await mirror.assertSame(TABLES);
@@ -187,10 +194,8 @@ test('a counter that goes back while the swap waits cancels it: the old table st
 });
 
 test('a bump while the swap waits starts it again, once, for the newest', async () => {
-  await using mirror = await liveMirror();
-  const reader = await mirror.holdLockAtDestination('public.orders', 'access share');
-  await mirror.write(spec(1));
-  await mirror.waitForPhase('orders', 'CatchingUp');
+  const { mirror: waiting, release } = await waitingSwap();
+  await using mirror = waiting;
   await mirror.write(spec(5));
   await until(
     async () => {
@@ -201,7 +206,7 @@ test('a bump while the swap waits starts it again, once, for the newest', async 
     },
     { timeoutMs: 60_000, late: async () => new Error('the run was not started again') },
   );
-  await reader.release();
+  await release();
   await mirror.waitReady();
   const { resyncGeneration } = ordersOf(await mirror.status()) as { resyncGeneration: unknown };
   assert.deepEqual(resyncGeneration, { desired: 5, observed: 5 });
@@ -211,13 +216,11 @@ test('a bump while the swap waits starts it again, once, for the newest', async 
 });
 
 test('suspended while the swap waits, and resumed: it ends as if nothing had been', async () => {
-  await using mirror = await liveMirror();
-  const reader = await mirror.holdLockAtDestination('public.orders', 'access share');
-  await mirror.write(spec(1));
-  await mirror.waitForPhase('orders', 'CatchingUp');
+  const { mirror: waiting, release } = await waitingSwap();
+  await using mirror = waiting;
   await mirror.write(spec(1, { suspend: true }));
   await mirror.waitFor(({ status }) => status.state === 'SUSPENDED');
-  await reader.release();
+  await release();
   await mirror.atSource(`update orders set note = 'suspended' where id < 100`);
   await mirror.write(spec(1));
   await mirror.waitReady();
@@ -228,11 +231,8 @@ test('suspended while the swap waits, and resumed: it ends as if nothing had bee
 });
 
 test('taken out of the list while the swap waits: the old table stays, and nothing of the swap', async () => {
-  await using mirror = await liveMirror();
-  const before = await oidOf(mirror);
-  const reader = await mirror.holdLockAtDestination('public.orders', 'access share');
-  await mirror.write(spec(1));
-  await mirror.waitForPhase('orders', 'CatchingUp');
+  const { mirror: waiting, before, release } = await waitingSwap();
+  await using mirror = waiting;
   const { tables, ...rest } = spec(1);
   await mirror.write({
     ...rest,
@@ -241,19 +241,16 @@ test('taken out of the list while the swap waits: the old table stays, and nothi
   await mirror.waitReady();
   assert.deepEqual(await leftovers(mirror), []);
   assert.equal(await oidOf(mirror), before);
-  await reader.release();
+  await release();
 });
 
 test('its file removed while the swap waits: absence is no intent, it ends', async () => {
-  await using mirror = await liveMirror();
-  const before = await oidOf(mirror);
-  const reader = await mirror.holdLockAtDestination('public.orders', 'access share');
-  await mirror.write(spec(1));
-  await mirror.waitForPhase('orders', 'CatchingUp');
+  const { mirror: waiting, before, release } = await waitingSwap();
+  await using mirror = waiting;
   await rm(join(mirror.mirrorDirectory, 'mirror.yaml'));
   await mirror.atSource(`update orders set note = 'removed' where id = 7`);
   await mirror.caughtUp();
-  await reader.release();
+  await release();
   await mirror.waitForPhase('orders', 'Live');
   assert.notEqual(await oidOf(mirror), before);
   await mirror.assertSame(TABLES);
