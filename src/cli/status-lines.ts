@@ -135,7 +135,7 @@ function details({ resync, verification }: TableStatus, now: Date): string[] {
 function troubles({ source, resync, verification, error }: TableStatus, now: Date): string[] {
   const mismatch = verification?.result === 'Mismatch' ? verification.message : undefined;
   return [
-    ...(resync?.waitsFor === undefined ? [] : [`${source} waits for ${resync.waitsFor}`]),
+    ...(resync?.waitsFor === undefined ? [] : [`${source} ${resync.waitsFor}`]),
     ...(mismatch === undefined || error !== undefined ? [] : [`${source}: ${mismatch}`]),
     ...(error === undefined
       ? []

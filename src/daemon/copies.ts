@@ -219,7 +219,7 @@ export class Copies {
   async #failed(table: MirrorTable, signal: AbortSignal, thrown: unknown): Promise<void> {
     if (signal.aborted) return;
     const key = formatTableName(table.source);
-    const error = classify(thrown, key);
+    const error = classify(thrown);
     const failure = this.#options.failures.add(key, error);
     this.#options.log.warn(
       { table: key, err: error, code: error.code, attempts: failure.attempts },

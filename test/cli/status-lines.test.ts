@@ -54,7 +54,7 @@ const WAITING: Table = {
     bytesCopied: 1,
     percent: 100,
     tries: 3,
-    waitsFor: 'pid 4711 (role report, application psql, open for 95 s)',
+    waitsFor: 'waits for process 4711 (report, psql, in a transaction for 95 s) on public.orders',
   },
 };
 const FAILED: Table = {
@@ -104,7 +104,7 @@ test('each table has a line with what is worth knowing, and its troubles below',
     'public.orders  Live                                1           verified 12:03:04, 500000 rows',
     'public.pets    CatchingUp  HandingOver             3 -> 4      10 of about 10 rows, try 3, swap for 1 h 2 m',
     'public.toys    Failed                              - -> 1',
-    'public.pets waits for pid 4711 (role report, application psql, open for 95 s)',
+    'public.pets waits for process 4711 (report, psql, in a transaction for 95 s) on public.orders',
     'public.toys: no space left (DiskFull, try 7, since 2026-11-21 20:01:20)',
     '  Free space.',
   ]);
@@ -129,10 +129,13 @@ test('in a log only what is new has a line', () => {
   const resync = { ...COPYING.resync, rowsCopied: 126_000, rowsPerSecond: 9, secondsLeft: 1 };
   assert.deepEqual(drawChanges(before, status({ ...COPYING, resync }, VERIFIED, WAITING), NOW), []);
   const further = { ...COPYING, resync: { ...resync, percent: 26 } };
-  const again = { ...WAITING, resync: { ...WAITING.resync, tries: 4, waitsFor: 'pid 1' } };
+  const again = {
+    ...WAITING,
+    resync: { ...WAITING.resync, tries: 4, waitsFor: 'waits for process 1' },
+  };
   assert.deepEqual(drawChanges(before, status(further, VERIFIED, again), NOW), [
     '2026-11-22T20:02:00Z  shop  public.users  Copying  26 %  3 -> 4  9 rows/s, 1 s left, 126000 of about 500000 rows, swap for 40 s',
-    '2026-11-22T20:02:00Z  shop  public.pets  CatchingUp  HandingOver  3 -> 4  10 of about 10 rows, try 4, swap for 1 h 2 m, public.pets waits for pid 1',
+    '2026-11-22T20:02:00Z  shop  public.pets  CatchingUp  HandingOver  3 -> 4  10 of about 10 rows, try 4, swap for 1 h 2 m, public.pets waits for process 1',
   ]);
   const done = status({ ...VERIFIED, source: 'public.users' }, VERIFIED);
   const running = { ...done, status: { ...done.status, state: 'RUNNING' as const } };
