@@ -39,7 +39,7 @@ export interface TableFailure {
   readonly attempts: number;
 }
 
-/** What a table that is not Live keeps of its life before, while a swap runs beside it. */
+/** What a table that is not Live keeps of its life before, while a swap runs beside it or its spool is replayed. */
 export interface Kept {
   /** Readers still have the old table, and it gets every change. Only under swap. */
   readonly fed?: true;
@@ -125,7 +125,9 @@ export function nextTableState(state: TableState, event: TableEvent): TableState
         return { ...state, phase: 'CatchingUp', snapshot: event.snapshot };
       break;
     case 'handedOver':
-      if (state.phase === 'CatchingUp') return live(event.diverged);
+      // A replay adds what was missed, and no row that was missing before: only a copy does.
+      if (state.phase === 'CatchingUp')
+        return live(state.run === undefined ? (state.diverged ?? event.diverged) : event.diverged);
       break;
     case 'cancelled':
       if ('run' in state && state.run !== undefined)
@@ -135,6 +137,8 @@ export function nextTableState(state: TableState, event: TableEvent): TableState
       break;
     case 'diverged':
       if (state.phase === 'Live') return live(state.diverged ?? event.failure);
+      if ('run' in state && state.fed === true)
+        return { ...state, diverged: state.diverged ?? event.failure };
       break;
     case 'starved':
       if ('run' in state && state.fed === true) return starvedState(state, event.failure);
@@ -186,7 +190,14 @@ function failedState(state: TableState, failure: TableFailure): TableState {
     case 'CatchingUp':
       return { ...state, phase: 'Failed', failure, resume: 'replay' };
     case 'Live':
-      return { phase: 'Failed', failure, resume: 'replay', run: undefined, snapshot: undefined };
+      return {
+        phase: 'Failed',
+        failure,
+        resume: 'replay',
+        run: undefined,
+        snapshot: undefined,
+        ...kept(state),
+      };
     case 'Failed':
       return { ...state, failure: { ...failure, since: state.failure.since } };
   }

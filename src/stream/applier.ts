@@ -8,6 +8,7 @@ import type { Log } from '../core/log.ts';
 import { LSN_ZERO, type Lsn } from '../core/lsn.ts';
 import { formatTableName } from '../core/table-name.ts';
 import {
+  isFed,
   nextTableState,
   type TableEvent,
   type TableFailure,
@@ -120,12 +121,12 @@ export class Applier {
     const failures = await applyApart(session, work, (table, rows) => missing.set(table, rows));
     const failed: TableRecord[] = [];
     for (const { table, error, entries } of failures) {
-      if (!table.route.spool) {
+      // A swap is about to replace what cannot be written: its copy goes on, or starts again.
+      const type = isFed(table.record) ? 'starved' : 'failed';
+      if (type === 'failed') {
         await createSpool(session, owner, table.record.id);
         await writeSpool(session, entries);
       }
-      // A swap is about to replace what cannot be written: its copy goes on.
-      const type = table.route.spool ? 'starved' : 'failed';
       failed.push(await this.#move(table.record, { type, failure: this.#failure(error) }));
     }
     return { failed, missing };
@@ -141,8 +142,9 @@ export class Applier {
     const troubled: TableRecord[] = [];
     for (const [{ record }, rows] of missing) {
       const failure = this.#failure(rowsMissing(formatTableName(record.destination), rows));
-      // Under swap the table that is fed is about to be replaced: nothing to keep.
-      if (record.state.phase === 'Live' && record.state.diverged === undefined)
+      // Under swap too: the counter may go back, and then the old table stays.
+      if ('diverged' in record.state && record.state.diverged !== undefined) continue;
+      if (record.state.phase === 'Live' || isFed(record))
         troubled.push(await this.#move(record, { type: 'diverged', failure }));
     }
     for (const record of await this.#spools.findFull(session, router, spooled)) {

@@ -41,6 +41,13 @@ const STATES = {
   'CatchingUp after a copy': { phase: 'CatchingUp', run: OLD_RUN, snapshot: OLDER_SNAPSHOT },
   'CatchingUp without one': { phase: 'CatchingUp', run: undefined, snapshot: undefined },
   Live: { phase: 'Live' },
+  'Live, diverged': { phase: 'Live', diverged: FIRST },
+  'CatchingUp after it was Live, diverged': {
+    phase: 'CatchingUp',
+    run: undefined,
+    snapshot: undefined,
+    diverged: FIRST,
+  },
   'Copying, fed': { phase: 'Copying', run: OLD_RUN, fed: true },
   'Failed while catching up, fed': {
     phase: 'Failed',
@@ -110,6 +117,7 @@ const NEXT: Record<keyof typeof STATES, Partial<Record<TableEvent['type'], Table
       fed: true,
     },
     starved: { phase: 'Copying', run: OLD_RUN, stale: SECOND },
+    diverged: { phase: 'Copying', run: OLD_RUN, fed: true, diverged: SECOND },
     cancelled: LIVE,
   },
   'Failed while catching up, fed': {
@@ -130,7 +138,16 @@ const NEXT: Record<keyof typeof STATES, Partial<Record<TableEvent['type'], Table
       diverged: FIRST,
       stale: SECOND,
     },
+    diverged: { ...STATES['Failed while catching up, fed'], diverged: FIRST },
     cancelled: { phase: 'Live', diverged: FIRST },
+  },
+  'Live, diverged': {
+    diverged: { phase: 'Live', diverged: FIRST },
+    failed: { ...STATES['Failed while Live'], failure: SECOND, diverged: FIRST },
+  },
+  'CatchingUp after it was Live, diverged': {
+    handedOver: { phase: 'Live', diverged: FIRST },
+    failed: { ...STATES['Failed while Live'], failure: SECOND, diverged: FIRST },
   },
   'CatchingUp after a copy': {
     handedOver: LIVE,
