@@ -145,7 +145,7 @@ function streamStep(
     case 'drop-shadow':
       // A run drops its own when it ends.
       if (scope.copies?.isRunning(key(step)) === true) return undefined;
-      return async () => removeShadow(scope.destination, step);
+      return async () => removeShadow(scope.destination, owner, step);
     case 'retire-table':
       return async () => {
         await scope.copies?.stopOne(formatTableName(step.record.source));

@@ -37,22 +37,20 @@ export async function handOverBySwap(
   options: CopyRunOptions,
   replay: Replay,
 ): Promise<TableRecord> {
-  await using session = await openDestination(options, 'writer');
   const record = await untilLocked(options, async () => {
     // What came since the last try must not be left for the boundary.
     await replayUntilShort(options, replay);
-    return trySwap(options, session, replay);
+    return trySwap(options, replay);
   });
   checkpoint('handed-over', record.source);
-  await dropShadow(session, record);
+  await using session = await openDestination(options, 'writer');
+  await dropShadow(session, options.owner, record);
   return record;
 }
 
-async function trySwap(
-  options: CopyRunOptions,
-  session: Session,
-  replay: Replay,
-): Promise<TableRecord> {
+/** With a session of its own: many may wait at once, and for long. */
+async function trySwap(options: CopyRunOptions, replay: Replay): Promise<TableRecord> {
+  await using session = await openDestination(options, 'writer');
   const plan = await prepareSwap(session, replay.record);
   return options.follower.atBoundary(async (streamSession) => {
     const missing = await replayRest(options, streamSession, replay);

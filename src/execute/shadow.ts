@@ -44,8 +44,7 @@ export async function createShadow(
   const [live, shadow] = [record.destination, shadowOf(record)];
   const leftOut = { constraints: mend.droppedConstraints, indexes: mend.droppedIndexes };
   await session.transaction(async () => {
-    await fenceTable(session, owner, record.id);
-    await dropBoth(session, record);
+    await dropBoth(session, owner, record);
     const parts = await partsOf(session, live);
     for (const statement of [
       ...createSwapSchemaSql(shadow.schema, leftOut),
@@ -146,15 +145,24 @@ export function missingParts(live: TableParts, shadow: TableParts, leftOut: Left
 
 /**
  * The shadow, the old table and both schemas, whichever are there. Idempotent, never CASCADE. Throws
- * SwapObstructed when a schema of that name is not ours.
+ * SwapObstructed when a schema of that name is not ours, NotOwner when it is the next daemon's.
  */
-export async function dropShadow(session: Session, record: TableRecord): Promise<void> {
-  const dropped = await session.transaction(async () => dropBoth(session, record));
+export async function dropShadow(
+  session: Session,
+  owner: Owner,
+  record: TableRecord,
+): Promise<void> {
+  const dropped = await session.transaction(async () => dropBoth(session, owner, record));
   if (dropped) checkpoint('old-dropped', record.source);
 }
 
-/** Returns whether anything was there. */
-async function dropBoth(session: Session, record: TableRecord): Promise<boolean> {
+/** The same in the caller's transaction. Returns whether anything was there. */
+export async function dropBoth(
+  session: Session,
+  owner: Owner,
+  record: TableRecord,
+): Promise<boolean> {
+  await fenceTable(session, owner, record.id);
   const tables = [shadowOf(record), oldOf(record)];
   const present = await ownSchemas(
     session,

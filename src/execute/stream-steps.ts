@@ -1,4 +1,5 @@
 /** Steps that take effect at a commit boundary of the stream. */
+import { checkpoint } from '../core/checkpoint.ts';
 import { formatTableName } from '../core/table-name.ts';
 import { copied, nextTableState } from '../core/table-state.ts';
 import type { Step } from '../plan/plan.ts';
@@ -6,7 +7,7 @@ import { deleteTable, dropSpool, writeTableState, type Owner } from '../postgres
 import type { Session } from '../postgres/session.ts';
 import type { Follower } from '../stream/follow.ts';
 import type { Outcome } from './outcome.ts';
-import { dropShadow } from './shadow.ts';
+import { dropBoth, dropShadow } from './shadow.ts';
 
 /** snapshot.initial is false: Live from this boundary on, whatever rows the destination has. */
 export async function adoptTable(
@@ -60,9 +61,10 @@ export async function cancelCopy(
 /** What a swap left that was cancelled, given up, or cut off right after it. */
 export async function removeShadow(
   destination: Session,
+  owner: Owner,
   { kind, table, record }: Extract<Step, { kind: 'drop-shadow' }>,
 ): Promise<Outcome> {
-  await dropShadow(destination, record);
+  await dropShadow(destination, owner, record);
   return {
     step: kind,
     table: table.destination,
@@ -79,7 +81,7 @@ export async function retireTable(
 ): Promise<Outcome> {
   await follower.atBoundary(async (session) => {
     await dropSpool(session, record.id);
-    await dropShadow(session, record);
+    if (await dropBoth(session, owner, record)) checkpoint('old-dropped', record.source);
     await deleteTable(session, owner, record.id);
     return { result: undefined, removed: record.source };
   });

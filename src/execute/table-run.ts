@@ -71,7 +71,10 @@ export async function openDestination(
     role,
     signal: options.signal,
   });
-  options.signal.addEventListener('abort', () => session.destroy(), { once: true });
+  const cut = (): void => session.destroy();
+  options.signal.addEventListener('abort', cut, { once: true });
+  // A run that waits for hours opens thousands, one after the other.
+  session.client.once('end', () => options.signal.removeEventListener('abort', cut));
   return session;
 }
 

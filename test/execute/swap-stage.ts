@@ -79,7 +79,7 @@ export class Stage implements AsyncDisposable {
 
   /** What the plan does later: the foreign keys are validated and forgotten. */
   async settle(): Promise<number> {
-    await dropShadow(this.beside, this.record);
+    await dropShadow(this.beside, OWNER, this.record);
     const { savedForeignKeys } = await readLedger(this.beside, OWNER.mirror);
     const context = { destination: this.beside } as Parameters<typeof restoreForeignKey>[0];
     for (const saved of savedForeignKeys)

@@ -293,7 +293,7 @@ test('what mend drops does not come back, and what it adds is there', async () =
   await createShadow(stage.beside, OWNER, stage.record, mend);
   await buildShadow(stage.beside, stage.record, mend);
   await stage.swap();
-  await dropShadow(stage.beside, stage.record);
+  await dropShadow(stage.beside, OWNER, stage.record);
   const lines = (await stage.dump()).join('\n');
   for (const name of ['code once', 'positive', 'to_parent', 'twin_a', 'twin_b'])
     assert.ok(!lines.includes(name), name);
@@ -315,12 +315,12 @@ test('a shadow made again is a new one, a dropped one leaves nothing, a schema o
     '1000',
   );
   assert.deepEqual(passed, []);
-  await dropShadow(stage.beside, stage.record);
-  await dropShadow(stage.beside, stage.record);
+  await dropShadow(stage.beside, OWNER, stage.record);
+  await dropShadow(stage.beside, OWNER, stage.record);
   assert.deepEqual(passed, ['old-dropped']);
   assert.deepEqual(difference(before, await stage.dump()), []);
   const { schema } = shadowOf(stage.record);
   await stage.run(`create schema ${schema}; create table ${schema}.mine (id int)`);
   await rejection(createShadow(stage.beside, OWNER, stage.record, NO_MEND), 'SwapObstructed');
-  await rejection(dropShadow(stage.beside, stage.record), 'SwapObstructed');
+  await rejection(dropShadow(stage.beside, OWNER, stage.record), 'SwapObstructed');
 });
