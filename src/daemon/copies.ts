@@ -35,8 +35,8 @@ export interface CopiesOptions {
   readonly failures: Failures;
   readonly log: Log;
   readonly clock: Clock;
-  /** Called when a copy has ended, well or not. */
-  readonly onEnded: () => void;
+  /** Called when a copy has ended, well or not, or gives its place to another: the next pass should come soon. */
+  readonly onLookAgain: () => void;
 }
 
 export class Copies {
@@ -68,13 +68,16 @@ export class Copies {
       const now = wanted.find(({ table }) => formatTableName(table.source) === key);
       const isListed = mirror.tables.some(({ source }) => formatTableName(source) === key);
       if (!isListed || (now !== undefined && !this.#isSameRun(run.step, now))) run.stop.abort();
+      // It has begun since the look: whether it is still wanted is for the next plan.
+      else if (now === undefined && !this.#isAsObserved(run.step, observed))
+        this.#options.onLookAgain();
     }
     for (const step of wanted) {
       const key = formatTableName(step.table.source);
-      if (this.#runs.size >= mirror.snapshot.tablesInParallel) return;
+      if (this.#busy() >= mirror.snapshot.tablesInParallel) return;
       if (this.#runs.has(key) || this.#options.failures.waitMs(key) > 0) continue;
       if (!this.#isAsObserved(step, observed)) {
-        this.#options.onEnded();
+        this.#options.onLookAgain();
         continue;
       }
       this.#start(mirror, step, observed);
@@ -94,6 +97,13 @@ export class Copies {
     await run?.ended;
   }
 
+  /** Those that take a place. A shadow that only waits for its table's lock may do so for hours. */
+  #busy(): number {
+    return [...this.#runs.values()].filter(
+      ({ view }) => view.step !== 'HandingOver' || view.waitsFor === undefined,
+    ).length;
+  }
+
   isRunning(key: string): boolean {
     return this.#runs.has(key);
   }
@@ -101,11 +111,12 @@ export class Copies {
   /** A run for another generation than the file's newest has to start again. */
   #isSameRun(running: CopyStepOfPlan, wanted: CopyStepOfPlan): boolean {
     if (running.kind === 'verify-table') return wanted.kind === 'verify-table';
-    if (running.kind !== 'copy-table' || wanted.kind !== 'copy-table') return true;
+    if (wanted.kind !== 'copy-table') return true;
     // What it is for may have been taken back since it started.
     const state = this.#options.follower.recordOf(running.table.source)?.state;
     const run = state && 'run' in state ? state.run : undefined;
-    return isDeepStrictEqual(run?.generation ?? running.generation, wanted.generation);
+    const begun = running.kind === 'copy-table' ? running.generation : undefined;
+    return isDeepStrictEqual(run?.generation ?? begun, wanted.generation);
   }
 
   /** A run that ended between the look and now has made the plan's step a thing of the past. */
@@ -142,7 +153,7 @@ export class Copies {
         .catch(async (error: unknown) => this.#failed(step.table, stop.signal, error))
         .then(() => {
           this.#runs.delete(key);
-          this.#options.onEnded();
+          this.#options.onLookAgain();
         }),
     };
     this.#runs.set(key, run);
@@ -181,7 +192,11 @@ export class Copies {
       signal: how.signal,
       onStep: (copyStep) => this.#onStep(key, copyStep, log),
       onProgress: (progress) => this.#onProgress(key, progress),
-      onWaiting: (waiting) => this.#update(key, waiting),
+      onWaiting: (waiting) => {
+        this.#update(key, waiting);
+        // Its place may be free now.
+        if (waiting.tries === 1) this.#options.onLookAgain();
+      },
     };
     if (step.kind === 'verify-table') {
       await runVerify(options);

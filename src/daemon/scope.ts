@@ -113,7 +113,7 @@ export class Scope implements AsyncDisposable {
     // An earlier daemon may have applied them, and no snapshot holds them yet.
     follower.rememberApplied(waiting.map((row) => Number(row['xid'])));
     this.follower = follower;
-    this.copies = new Copies({ owner, follower, failures, log, clock, onEnded: onLookAgain });
+    this.copies = new Copies({ owner, follower, failures, log, clock, onLookAgain });
     follower.done.catch((error: unknown) => {
       if (this.follower !== follower) return;
       this.#ended = classify(error);
