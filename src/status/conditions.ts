@@ -139,7 +139,11 @@ function stalled({ view, tables }: Known): Verdict[] {
   if (error?.retry === 'when-spec-changes')
     return [{ type: 'Stalled', status: 'True', reason: error.code, message: oneLine(error) }];
   const table = tables.find(
-    (one) => one.error !== undefined && ERROR_RULES[one.error.code].retry === 'when-spec-changes',
+    (one) =>
+      one.error !== undefined &&
+      // A resync that runs mends it.
+      one.resyncStatus !== 'in_progress' &&
+      ERROR_RULES[one.error.code].retry === 'when-spec-changes',
   );
   if (!table?.error) return [];
   return [{ type: 'Stalled', status: 'True', reason: table.error.code, message: tableLine(table) }];

@@ -31,7 +31,7 @@ export function tableStatus(view: MirrorView, table: MirrorTable): TableStatus {
     phase: record?.state.phase ?? 'Pending',
     resyncStatus: resyncStatusOf(table, record, {
       isRunning: run !== undefined && run.step !== 'Verifying',
-      hasFailed: error !== undefined,
+      hasFailed: error !== undefined && error !== staleness(record),
     }),
     resyncGeneration: {
       desired: table.generation.table,
@@ -52,9 +52,17 @@ function errorOf(
   const failed = view.failures.get(formatTableName(table.source));
   if (failed || record === undefined) return failed;
   const { state, observed } = record;
+  const stale = staleness(record);
+  if (stale !== undefined) return stale;
   if (observed !== undefined && needsResync(table.generation, observed)) return undefined;
   if (state.phase === 'Live') return state.diverged ?? mismatchOf(record);
   return state.phase === 'Failed' ? state.failure : undefined;
+}
+
+/** Readers have an old table until the swap that runs replaces it, and it is none of the swap's own failures. */
+function staleness(record: TableRecord | undefined): TableFailure | undefined {
+  const state = record?.state;
+  return state !== undefined && 'stale' in state ? state.stale : undefined;
 }
 
 /** What was found of the present copy. */
