@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { classify, MirrorError } from '../core/errors.ts';
-import { formatTableName, parseTableName, sameTable } from '../core/table-name.ts';
+import { parseTableName, sameTable } from '../core/table-name.ts';
 import type { MirrorSpec } from '../spec/document.ts';
 import { setCounters, type CounterEdit } from '../spec/edit.ts';
 import { parseFile } from '../spec/parse.ts';
-import { nearest } from '../spec/suggest.ts';
 import { validateFile } from '../spec/validate.ts';
 import { readStatus } from '../status/read-status.ts';
 import type { Status } from '../status/status.ts';
 import { EXIT } from './exit-codes.ts';
+import { findTable, noSuchTable } from './find-table.ts';
 import type { Output } from './output.ts';
 import { replaceFile } from './replace-file.ts';
 import { selectMirrors } from './select-mirrors.ts';
@@ -33,12 +33,8 @@ interface Bump extends CounterEdit {
 export async function resync(name: string, options: ResyncOptions, out: Output): Promise<number> {
   const [mirror] = (await selectMirrors(options.dir, name, out)) ?? [];
   if (mirror === undefined) return EXIT.invalidFiles;
-  const unknown = options.tables.filter((table) => indexOf(mirror.tables.map(sourceOf), table) < 0);
-  for (const table of unknown) {
-    const meant = nearest(table, mirror.tables.map(sourceOf));
-    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
-    out.error(`error: ${name} has no table ${table}${hint}\n`);
-  }
+  const unknown = options.tables.filter((table) => findTable(mirror, table) === undefined);
+  for (const table of unknown) out.error(`${noSuchTable(mirror, table)}\n`);
   if (unknown.length > 0) return EXIT.usage;
   const status = await knownStatus(name, options.statusDir, out);
   try {
@@ -118,10 +114,6 @@ function nextSteps(name: string, bumps: readonly Bump[]): string {
 
 function shellWord(text: string): string {
   return /^[\w.]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
-
-function sourceOf({ source }: { readonly source: Parameters<typeof formatTableName>[0] }): string {
-  return formatTableName(source);
 }
 
 /** Where a table is among names as people write them: quoted or not is the same. */

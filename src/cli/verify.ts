@@ -10,6 +10,7 @@ import { openSession, type Session } from '../postgres/session.ts';
 import { readStatus } from '../status/read-status.ts';
 import type { Status } from '../status/status.ts';
 import { EXIT } from './exit-codes.ts';
+import { findTable, noSuchTable } from './find-table.ts';
 import type { Output } from './output.ts';
 import { selectMirrors } from './select-mirrors.ts';
 
@@ -34,7 +35,7 @@ type Answers = ReadonlyMap<MirrorTable, Answer>;
 /**
  * `bunnydb verify NAME [TABLE…]`: asks the daemon, by way of the ledger, to compare those tables with their
  * source, and waits for what it finds. Exit codes: done (all alike), differences, failed, timed out,
- * invalid files.
+ * invalid files, usage (no such table).
  */
 export async function verify(
   name: string,
@@ -44,15 +45,11 @@ export async function verify(
 ): Promise<number> {
   const [mirror] = (await selectMirrors(options.dir, name, out)) ?? [];
   if (mirror === undefined) return EXIT.invalidFiles;
-  const known = mirror.tables.map(({ source }) => formatTableName(source));
-  const unknown = tables.filter((table) => !known.includes(table));
-  if (unknown.length > 0) {
-    out.error(`${name} has no table ${unknown.join(', ')}; it has ${known.join(', ')}\n`);
-    return EXIT.failed;
-  }
-  const wanted = mirror.tables.filter(
-    ({ source }) => tables.length === 0 || tables.includes(formatTableName(source)),
-  );
+  const unknown = tables.filter((table) => findTable(mirror, table) === undefined);
+  for (const table of unknown) out.error(`${noSuchTable(mirror, table)}\n`);
+  if (unknown.length > 0) return EXIT.usage;
+  const named = tables.map((table) => findTable(mirror, table));
+  const wanted = mirror.tables.filter((table) => tables.length === 0 || named.includes(table));
   try {
     const answers = await ask(mirror, wanted, options);
     return await tell(mirror, answers, options, out);
@@ -124,7 +121,9 @@ function whyNot(
   if (!isRun) return 'no daemon runs the mirror';
   if (state === undefined) return 'it was not copied yet';
   if (state.phase === 'Live') return undefined;
-  const failure = state.phase === 'Failed' || state.phase === 'Pending' ? state.failure : undefined;
+  if (state.phase === 'Copying' || state.phase === 'CatchingUp')
+    return `it is ${state.phase}, and compared by itself when that is done`;
+  const { failure } = state;
   return `it is ${state.phase}${failure === undefined ? '' : `: ${failure.message}. ${failure.hint}`}`;
 }
 

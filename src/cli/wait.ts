@@ -1,8 +1,13 @@
 import { systemClock } from '../core/clock.ts';
+import { ERROR_RULES } from '../core/errors.ts';
 import type { Mirror } from '../core/mirror.ts';
+import { formatTableName } from '../core/table-name.ts';
+import type { TableFailure } from '../core/table-state.ts';
 import { readStatus } from '../status/read-status.ts';
 import { isReady, type Status } from '../status/status.ts';
+import type { TableStatus } from '../status/table-status.ts';
 import { EXIT } from './exit-codes.ts';
+import { findTable, noSuchTable } from './find-table.ts';
 import type { Output } from './output.ts';
 import { selectMirrors } from './select-mirrors.ts';
 
@@ -19,7 +24,8 @@ const POLL_MS = 200;
 
 /**
  * `bunnydb wait NAME`: returns when the daemon has done what the file on disk now says. Only a status of
- * this very spec counts. Exit codes: done, failed (a human must act), timed out, invalid files.
+ * this very spec counts. Exit codes: done, failed (a human must act), timed out, invalid files, usage (no
+ * such table).
  */
 export async function wait(
   name: string | undefined,
@@ -30,6 +36,12 @@ export async function wait(
   for (;;) {
     const mirrors = await selectMirrors(options.dir, name, out);
     if (mirrors === undefined) return EXIT.invalidFiles;
+    const table = resyncedTable(options);
+    const lacking = table && mirrors.find((mirror) => !findTable(mirror, table));
+    if (lacking) {
+      out.error(`${noSuchTable(lacking, table)}\n`);
+      return EXIT.usage;
+    }
     const verdicts = await Promise.all(mirrors.map(async (mirror) => verdictOf(mirror, options)));
     const failed = verdicts.find(({ state }) => state === 'failed');
     if (failed) {
@@ -56,25 +68,56 @@ async function verdictOf(mirror: Mirror, options: WaitOptions): Promise<Verdict>
   if (!status) return { state: 'waiting', message: `${mirror.name} has no status yet` };
   if (status.status.observedSpecHash !== mirror.specHash)
     return { state: 'waiting', message: `${mirror.name}: the daemon has not seen this file yet` };
-  const stalled = status.status.conditions.find(
-    ({ type, status: value }) => type === 'Stalled' && value === 'True',
-  );
-  if (stalled) return { state: 'failed', message: `${mirror.name}: ${stalled.message}` };
-  const isDone =
-    options.for === 'Ready'
-      ? isReady(status)
-      : isResynced(status, options.for.slice('resync='.length));
-  const ready = status.status.conditions.find(({ type }) => type === 'Ready');
-  return {
-    state: isDone ? 'done' : 'waiting',
-    message: `${mirror.name}: ${ready?.message ?? status.status.state}`,
-  };
+  const wanted = resyncedTable(options);
+  const table = wanted === undefined ? undefined : findTable(mirror, wanted);
+  const { state, message } =
+    table === undefined ? readiness(status) : progressOf(status, formatTableName(table.source));
+  return { state, message: `${mirror.name}: ${message}` };
 }
 
-/** The table is live at the generation its file asks for. */
-function isResynced(status: Status, table: string): boolean {
-  const row = status.status.tables.find(({ source }) => source === table);
-  return row?.phase === 'Live' && (row.resyncStatus === 'completed' || row.resyncStatus === 'none');
+/** Undefined when the whole mirror is waited for. */
+function resyncedTable({ for: goal }: WaitOptions): string | undefined {
+  return goal === 'Ready' ? undefined : goal.slice('resync='.length);
+}
+
+function readiness(status: Status): Verdict {
+  const stalled = stalledLine(status);
+  if (stalled !== undefined) return { state: 'failed', message: stalled };
+  return { state: isReady(status) ? 'done' : 'waiting', message: readyLine(status) };
+}
+
+/** The table is live at the generation its file asks for. What is wrong with others does not count. */
+function progressOf(status: Status, source: string): Verdict {
+  const { tables } = status.status;
+  const row = tables.find((one) => one.source === source);
+  const stalled = tables.some(needsHuman) ? undefined : stalledLine(status);
+  if (stalled !== undefined) return { state: 'failed', message: stalled };
+  if (row?.error !== undefined && needsHuman(row))
+    return { state: 'failed', message: errorLine(source, row.error) };
+  if (row?.phase === 'Live' && ['completed', 'none'].includes(row.resyncStatus))
+    return { state: 'done', message: '' };
+  if (row?.error !== undefined) return { state: 'waiting', message: errorLine(source, row.error) };
+  const { step, waitsFor } = row?.resync ?? {};
+  if (step === undefined) return { state: 'waiting', message: readyLine(status) };
+  const why = waitsFor === undefined ? '' : `, ${waitsFor}`;
+  return { state: 'waiting', message: `${source}: ${step}${why}` };
+}
+
+function needsHuman({ error }: TableStatus): boolean {
+  return error !== undefined && ERROR_RULES[error.code].retry === 'when-spec-changes';
+}
+
+function errorLine(source: string, { message, hint }: TableFailure): string {
+  return `${source}: ${message}. ${hint}`;
+}
+
+function stalledLine({ status }: Status): string | undefined {
+  return status.conditions.find(({ type, status: value }) => type === 'Stalled' && value === 'True')
+    ?.message;
+}
+
+function readyLine({ status }: Status): string {
+  return status.conditions.find(({ type }) => type === 'Ready')?.message ?? status.state;
 }
 
 const DURATION_PATTERN = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
