@@ -113,6 +113,8 @@ export interface ObservedTable {
   readonly types: readonly ObservedType[];
   /** What is in the way of a swap, or of mending a column's type. Looked for only where one of them may come. */
   readonly swapObstacles: readonly SwapObstacle[];
+  /** What is in the way of emptying the table: foreign keys of others that could not be dropped and put back. */
+  readonly emptyObstacles: readonly SwapObstacle[];
 }
 
 export interface SwapObstacle {

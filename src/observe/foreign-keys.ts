@@ -1,8 +1,8 @@
-import type { ForeignKeyShape, SavedForeignKey } from '../core/observed.ts';
-import type { TableName } from '../core/table-name.ts';
+import type { ForeignKeyShape, SavedForeignKey, SwapObstacle } from '../core/observed.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { Row, Session } from '../postgres/session.ts';
 import { withoutPrefix } from './constraints.ts';
-import { flag, groupByOid, list, oidArray, text } from './read.ts';
+import { flag, groupByOid, list, oidArray, tableName, text } from './read.ts';
 
 /**
  * A foreign key that references a partitioned table has more rows, one for each partition, on the
@@ -92,4 +92,40 @@ export async function readInboundForeignKeys(
     name: text(row, 'constraint_name'),
     definition: text(row, 'definition'),
   }));
+}
+
+const SELECT_EMPTY_OBSTACLES = /* sql */ `
+select w.schema, w.name, current_user::text as role,
+  format('foreign key %I of %I.%I', con.conname, own.nspname, o.relname) as object,
+  pg_has_role(o.relowner, 'usage') as owned
+from json_to_recordset($1::json) as w (schema text, name text)
+join pg_namespace n on n.nspname = w.schema
+join pg_class c on c.relnamespace = n.oid and c.relname = w.name
+join pg_constraint con on con.confrelid = c.oid and con.contype = 'f' and con.conparentid = 0
+  and con.conrelid <> c.oid
+join pg_class o on o.oid = con.conrelid
+join pg_namespace own on own.oid = o.relnamespace
+where not pg_has_role(o.relowner, 'usage')
+  or not has_table_privilege(c.oid, 'references') and exists (
+    select from unnest(con.confkey) as k (attnum)
+    where not has_column_privilege(c.oid, k.attnum, 'references')
+  )
+order by w.schema, w.name, own.nspname, o.relname, con.conname`;
+
+/**
+ * The foreign keys of others that our role may not drop, or not put back, when one of those tables is
+ * emptied; by formatTableName. From the catalogs alone.
+ */
+export async function readEmptyObstacles(
+  session: Session,
+  tables: readonly TableName[],
+): Promise<ReadonlyMap<string, SwapObstacle[]>> {
+  const obstacles = new Map<string, SwapObstacle[]>();
+  for (const row of await session.query(SELECT_EMPTY_OBSTACLES, [JSON.stringify(tables)])) {
+    const key = formatTableName(tableName(row));
+    const lack = flag(row, 'owned') ? 'lacks REFERENCES on the table' : 'does not own that table';
+    const reason = `has to be dropped and put back, and role ${text(row, 'role')} ${lack}`;
+    obstacles.set(key, [...(obstacles.get(key) ?? []), { object: text(row, 'object'), reason }]);
+  }
+  return obstacles;
 }

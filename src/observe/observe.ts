@@ -13,6 +13,7 @@ import { readLedger } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { selectHasRowsSql } from '../sql/has-rows.ts';
 import { oldOf, shadowOf } from '../sql/shadow.ts';
+import { readEmptyObstacles } from './foreign-keys.ts';
 import {
   observePublication,
   observePublicationSettings,
@@ -96,6 +97,10 @@ export async function observeTables(
     sessions.destination,
     obstructible(mirror, sources, destinations),
   );
+  const heldBy = await readEmptyObstacles(
+    sessions.destination,
+    mirror.tables.map((table) => table.destination),
+  );
   return {
     source: look.source,
     destination: look.destination,
@@ -114,6 +119,7 @@ export async function observeTables(
         destinationHasRows: filled.get(destinationKey),
         types: typesOf(columnTypes(table)),
         swapObstacles: obstacles.get(destinationKey) ?? [],
+        emptyObstacles: heldBy.get(destinationKey) ?? [],
       };
     }),
   };

@@ -5,7 +5,7 @@ import { isSwapping, needsResync, type TableRecord, type TableState } from '../c
 import { unreachable } from '../core/unreachable.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
-import { retypeRefusals, swapRefusals } from './swap.ts';
+import { swapRefusals, truncateRefusals } from './swap.ts';
 import type { TableCase } from './table-case.ts';
 import { wantsVerification } from './verify.ts';
 
@@ -48,7 +48,7 @@ export function planCopy(
     case 'copy': {
       const { reason, strategy } = decision;
       const refusals =
-        strategy === 'swap' ? swapRefusals(tableCase, look) : retypeRefusals(tableCase);
+        strategy === 'swap' ? swapRefusals(tableCase, look) : truncateRefusals(tableCase);
       if (refusals.length > 0) return { steps: [], refusals };
       return {
         steps: [

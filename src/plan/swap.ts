@@ -36,8 +36,22 @@ export function swapRefusals(tableCase: TableCase, { destination }: Observed): R
   ];
 }
 
-/** The same for a copy into the table itself (`truncate`): only what stands in the way of mending its columns. */
-export function retypeRefusals(tableCase: TableCase): Refusal[] {
+/** The same for a copy into the table itself (`truncate`): what keeps it from being emptied, or its columns from being mended. */
+export function truncateRefusals(tableCase: TableCase): Refusal[] {
+  const { table, observed } = tableCase;
+  const { emptyObstacles } = observed;
+  if (emptyObstacles.length === 0) return retypeRefusals(tableCase);
+  return [
+    refuse(
+      table,
+      'PermissionDenied',
+      `${formatTableName(table.destination)} cannot be emptied: ${emptyObstacles.map(toSentence).join('; ')}`,
+      'Make the role a member of the owner at the destination, or grant it the right that the message names.',
+    ),
+  ];
+}
+
+function retypeRefusals(tableCase: TableCase): Refusal[] {
   const { table } = tableCase;
   const obstacles = retypeObstacles(tableCase);
   if (obstacles.length === 0) return [];

@@ -1,9 +1,10 @@
 /** The rights that a swap takes: what our role lacks is found before anything is copied. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { readEmptyObstacles } from '../../src/observe/foreign-keys.ts';
 import { readSwapObstacles } from '../../src/observe/swap-obstacles.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
-import { name, type Pair, startPair } from '../execute/pair.ts';
+import { mirrorTable, name, type Pair, startPair } from '../execute/pair.ts';
 
 const TABLE = 'public.orders';
 
@@ -107,4 +108,38 @@ test('a superuser and the owner with its rights find none', async () => {
   assert.deepEqual(await sentencesOf(pair.destination), []);
   await using session = await openAs(pair, owner);
   assert.deepEqual(await sentencesOf(session), []);
+});
+
+test('what a truncate drops and could not put back is found, of tables that others own and of those without REFERENCES', async () => {
+  await using pair = await startPair([mirrorTable(TABLE)]);
+  const [ours = '', other = ''] = await createRoles(pair, 2);
+  await pair.onDestination(`
+    ${ORDERS}
+    alter table public.orders add up int references public.orders;
+    create table public.lines (id int constraint of_others references public.orders);
+    create table public.notes (id int constraint of_ours references public.orders);
+    alter table public.lines owner to ${other};
+    alter table public.notes owner to ${ours};
+    grant select, insert, update, delete, truncate on public.orders to ${ours};
+  `);
+  await using session = await openAs(pair, ours);
+  const sentences = async (): Promise<string[]> => {
+    const found = await readEmptyObstacles(session, [name(TABLE), name('public.gone')]);
+    assert.ok([...found.keys()].every((key) => key === TABLE));
+    return (found.get(TABLE) ?? []).map(({ object, reason }) => `${object} ${reason}`);
+  };
+  const before = 'has to be dropped and put back, and role';
+  assert.deepEqual(await sentences(), [
+    `foreign key of_others of public.lines ${before} ${ours} does not own that table`,
+    `foreign key of_ours of public.notes ${before} ${ours} lacks REFERENCES on the table`,
+  ]);
+  await pair.onDestination(`set role ${ours}`);
+  const { tables } = await pair.observe();
+  assert.equal(tables[0]?.emptyObstacles.length, 2, 'a look at the mirror holds them');
+  await pair.onDestination(`
+    reset role;
+    grant references (id) on public.orders to ${ours};
+    grant ${other} to ${ours};
+  `);
+  assert.deepEqual(await sentences(), []);
 });

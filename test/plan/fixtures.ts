@@ -259,6 +259,7 @@ export interface WorldTable {
   readonly hasRows?: boolean;
   readonly types?: readonly ObservedType[];
   readonly swapObstacles?: readonly SwapObstacle[];
+  readonly emptyObstacles?: readonly SwapObstacle[];
   readonly record?: TableRecord | undefined;
 }
 
@@ -275,6 +276,7 @@ export function observed(world: World = {}): Observed {
       destinationHasRows: look.hasRows,
       types: look.types ?? [],
       swapObstacles: look.swapObstacles ?? [],
+      emptyObstacles: look.emptyObstacles ?? [],
     };
   });
   const records = tables.flatMap(([source, look]) =>

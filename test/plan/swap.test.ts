@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SwapObstacle } from '../../src/core/observed.ts';
-import { retypeRefusals, swapRefusals } from '../../src/plan/swap.ts';
+import { swapRefusals, truncateRefusals } from '../../src/plan/swap.ts';
 import { tableCases } from '../../src/plan/table-case.ts';
 import type { Refusal } from '../../src/plan/plan.ts';
 import { column, mirror, observed, shape, table, type World, type WorldTable } from './fixtures.ts';
@@ -31,7 +31,7 @@ function refusalsIn(
   const file = mirror([table('public.users', { resyncStrategy: 'swap' })]);
   const [tableCase] = tableCases(file, seen, false);
   assert.ok(tableCase);
-  return { swap: swapRefusals(tableCase, seen), truncate: retypeRefusals(tableCase) };
+  return { swap: swapRefusals(tableCase, seen), truncate: truncateRefusals(tableCase) };
 }
 
 function told(refusals: readonly Refusal[]): string[] {
@@ -86,4 +86,15 @@ test('an object that is in the way as it is, is named once', () => {
   assert.equal(told(swap).join().split(TOTALS.object).length, 2);
   assert.match(swap[0]?.error.hint ?? '', /resyncStrategy: truncate/);
   assert.match(told(truncate).join(), /public\.totals depends on the type of note/);
+});
+
+test('a foreign key that could not come back is in the way of a truncate alone', () => {
+  const emptyObstacles = [
+    { object: 'foreign key by_user of public.orders', reason: 'has to be put back, and cannot' },
+  ];
+  const { swap, truncate } = refusalsIn({ emptyObstacles });
+  assert.deepEqual(swap, []);
+  assert.deepEqual(told(truncate), [
+    'PermissionDenied: public.users cannot be emptied: foreign key by_user of public.orders has to be put back, and cannot',
+  ]);
 });
