@@ -52,7 +52,7 @@ export async function handOverBySwap(
 async function trySwap(options: CopyRunOptions, replay: Replay): Promise<TableRecord> {
   await using session = await openDestination(options, 'writer');
   const plan = await prepareSwap(session, replay.record);
-  return options.follower.atBoundary(async (streamSession) => {
+  return await options.follower.atBoundary(async (streamSession) => {
     const missing = await replayRest(options, streamSession, replay);
     await swapTables(streamSession, options.owner, replay.record, plan);
     return goLive(options, streamSession, replay.missing + missing);

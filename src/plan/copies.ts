@@ -103,6 +103,10 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
   // Published again on the quiet it would go on as if nothing had been missed; a bump is kept until it is done.
   if (state.phase !== 'Pending' && !published && !bumped)
     return { do: 'refuse', refusal: unpublishedRefusal(tableCase, mirror) };
+  if (state.phase !== 'Pending' && isReplaced(tableCase) && !bumped)
+    return 'run' in state && state.run !== undefined
+      ? copy('retry')
+      : { do: 'refuse', refusal: replacedRefusal(tableCase) };
   if (isTakenBack(record, table)) return { do: 'cancel' };
   switch (state.phase) {
     case 'Pending':
@@ -173,6 +177,13 @@ function isTakenBack({ state, observed }: TableRecord, { generation }: MirrorTab
   return needsResync(state.run.generation, observed) && !needsResync(generation, observed);
 }
 
+/** The stream knows tables by their oid: another one under the name that was copied is not followed. */
+function isReplaced({ record, observed: { sourceShape } }: TableCase): boolean {
+  return (
+    record?.sourceOid !== undefined && ![undefined, record.sourceOid].includes(sourceShape?.oid)
+  );
+}
+
 /** The rows are in a shadow that is not there: only a copy brings them back. */
 function lacksShadow({ record, hasShadow }: TableCase): boolean {
   return record !== undefined && isSwapping(record) && !hasShadow;
@@ -198,6 +209,15 @@ function strategyOf({ table, observed }: TableCase, record: TableRecord): Resync
   return record.observed === undefined || observed.destinationShape === undefined
     ? 'truncate'
     : table.resyncStrategy;
+}
+
+function replacedRefusal({ table }: TableCase): Refusal {
+  return refuse(
+    table,
+    'SlotLost',
+    `${formatTableName(table.source)} is another table than the one that was copied`,
+    'Bump its resyncGeneration: this one is copied.',
+  );
 }
 
 function unpublishedRefusal({ table }: TableCase, mirror: Mirror): Refusal {

@@ -223,3 +223,26 @@ test('kill -9 while a table is let go with its swap: all of it is gone, or nothi
   await mirror.waitReady();
   assert.deepEqual(await leftovers(mirror), []);
 });
+
+test('a source table that is dropped and made again in a publication of all tables: never silently followed from nothing', async () => {
+  await using mirror = await TestMirror.create(
+    await sharedClusters(),
+    `${SETUP} create publication everything for all tables`,
+  );
+  const own = { publication: 'everything' };
+  await mirror.write(spec(0, 0, own));
+  const daemon = await mirror.start();
+  await mirror.waitReady();
+  await mirror.atSource(`
+    drop table a;
+    create table a (id int primary key, note text);
+    insert into a values (1, 'another table')`);
+  daemon.signal('SIGHUP');
+  await mirror.waitFor(({ status }) => status.tables[0]?.error?.code === 'SlotLost', 20_000);
+  await mirror.write(spec(1, 0, own));
+  await mirror.waitReady();
+  await mirror.atSource(`insert into a values (2, 'followed')`);
+  await mirror.caughtUp();
+  await mirror.assertSame(['a', 'b']);
+  await mirror.assertNothingToDo();
+});

@@ -55,6 +55,22 @@ const COPY_BUMPED = 'copy-table public.users resync truncate 1/0';
 
 runCases([
   {
+    name: 'another table under the name that was copied: not followed on from nothing',
+    world: inState({ phase: 'Live' }, { sourceOid: 19_999 }),
+    plan: { refusals: ['SlotLost public.users'] },
+  },
+  {
+    name: 'another table under the name that was copied, bumped',
+    mirror: BUMPED,
+    world: inState({ phase: 'Live' }, { sourceOid: 19_999 }),
+    plan: { steps: [COPY_BUMPED] },
+  },
+  {
+    name: 'another table under the name that is copied: once more',
+    world: inState(CATCHING_UP, { sourceOid: 19_999 }),
+    plan: { steps: [COPY_RETRY] },
+  },
+  {
     name: 'Pending, never copied',
     world: inState(PENDING, FIRST),
     plan: { steps: [COPY_FIRST] },
