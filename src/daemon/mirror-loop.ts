@@ -7,6 +7,7 @@ import { classify, type MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { formatTableName } from '../core/table-name.ts';
+import type { Plan, Refusal } from '../plan/plan.ts';
 import { computeStatus, isReady, type Status } from '../status/status.ts';
 import type { StatusFile } from '../status/status-file.ts';
 import { Failures } from './failures.ts';
@@ -130,12 +131,13 @@ export class MirrorLoop {
       const mirror = this.#mirror;
       const isDue = (key: string): boolean => this.#failures.waitMs(key) === 0;
       const result = await reconcile(this.#scope, mirror, { log, isDue });
+      const before = this.#last?.plan;
       // Also of a pass with a failed step: what it saw and what went on is what the status tells.
       this.#last = result;
       this.#plannedHash = mirror.specHash;
       if (result.error) this.#failed(result.error);
       else this.#recovered();
-      return this.#settle(result);
+      return this.#settle(result, before);
     } catch (thrown) {
       // Why the stream ended is the reason, not that the pass was cut off with it.
       this.#failed(this.#scope?.endedBy() ?? classify(thrown));
@@ -174,12 +176,14 @@ export class MirrorLoop {
     await scope?.[Symbol.asyncDispose]();
   }
 
-  /** Keeps the book of tables that cannot go on; returns when to look again. */
-  #settle({ plan, tableErrors, outcomes, waiting, error: passError }: PassResult): number {
+  /** Keeps the book of tables that cannot go on; returns when to look again. `before`: the plan of the last pass. */
+  #settle(
+    { plan, tableErrors, outcomes, waiting, error: passError }: PassResult,
+    before: Plan | undefined,
+  ): number {
     const errors = new Map(tableErrors);
     if (passError) errors.set(MIRROR_KEY, passError);
-    for (const { table, error } of plan.refusals)
-      errors.set(table === undefined ? MIRROR_KEY : formatTableName(table.source), error);
+    for (const refusal of plan.refusals) errors.set(keyOf(refusal), refusal.error);
     const copying = this.#scope?.copies?.views() ?? new Map<string, unknown>();
     const wanted = new Set(
       plan.steps.flatMap((step) =>
@@ -188,15 +192,20 @@ export class MirrorLoop {
           : [],
       ),
     );
+    // What the plan refused and does not refuse any more is mended, and waits for no next try.
+    const isMended = (key: string): boolean =>
+      !errors.has(key) && before?.refusals.some((refusal) => keyOf(refusal) === key) === true;
+    const mended = this.#failures.keys().filter(isMended);
     for (const key of this.#failures.keys()) {
       const isOpen = errors.has(key) || waiting.has(key) || copying.has(key) || wanted.has(key);
-      if (!isOpen) this.#failures.clear(key);
+      if (!isOpen || isMended(key)) this.#failures.clear(key);
     }
     for (const [key, error] of errors) {
       if (this.#failures.waitMs(key) === 0) this.#failures.add(key, error);
     }
     // A pass that failed waits for its next try, whatever it changed before.
-    if (passError === undefined && outcomes.some(({ changed }) => changed)) return 0;
+    const isHeldUp = mended.some((key) => wanted.has(key) || waiting.has(key));
+    if (passError === undefined && (isHeldUp || outcomes.some(({ changed }) => changed))) return 0;
     // A copy that runs tells when it ends.
     const sleeping = this.#failures.keys().filter((key) => !copying.has(key));
     return Math.min(DRIFT_INTERVAL_MS, ...sleeping.map((key) => this.#failures.waitMs(key)));
@@ -236,4 +245,8 @@ export class MirrorLoop {
       specErrors: this.#specErrors,
     };
   }
+}
+
+function keyOf({ table }: Refusal): string {
+  return table === undefined ? MIRROR_KEY : formatTableName(table.source);
 }

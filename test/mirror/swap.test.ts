@@ -176,6 +176,26 @@ test('a swap that cannot be begun is the table’s own affair: it is fed, the ot
   assert.deepEqual(await leftovers(mirror), []);
 });
 
+test('what a swap was refused for is told no longer than it is there', async () => {
+  await using mirror = await liveMirror();
+  await mirror.atDestination('create materialized view frozen as select * from orders');
+  await mirror.write(spec(1));
+  const refused = await mirror.waitFor((now) => ordersOf(now)['error'] !== undefined);
+  assert.match(
+    JSON.stringify(ordersOf(refused)),
+    /SwapObstructed.*materialized view public\.frozen/,
+  );
+  const { release } = await mirror.holdLockAtDestination('public.orders', 'access share');
+  await mirror.atDestination('drop materialized view frozen');
+  const waiting = await mirror.waitFor((now) => {
+    const { resync } = ordersOf(now) as { resync?: { waitsFor?: string } };
+    return resync?.waitsFor !== undefined;
+  });
+  assert.equal(ordersOf(waiting)['error'], undefined);
+  await release();
+  await mirror.waitReady();
+});
+
 test('a counter that goes back while the swap waits cancels it: the old table stays, and a later bump counts', async () => {
   const { mirror: waiting, before, release } = await waitingSwap();
   await using mirror = waiting;
