@@ -5,6 +5,7 @@ import { observe } from '../observe/observe.ts';
 import { describePlan, describeStep } from '../plan/describe.ts';
 import { isEmptyPlan, type Plan } from '../plan/plan.ts';
 import { planMirror } from '../plan/plan-mirror.ts';
+import { isMirrorLocked } from '../postgres/ledger.ts';
 import { openSession } from '../postgres/session.ts';
 import { EXIT } from './exit-codes.ts';
 import { selectMirrors } from './select-mirrors.ts';
@@ -25,10 +26,13 @@ export async function plan(
   const mirrors = await selectMirrors(options.dir, name, out);
   if (mirrors === undefined) return EXIT.invalidFiles;
   const plans: Plan[] = [];
+  const running = new Set<Plan>();
   let hasFailed = false;
   for (const mirror of mirrors) {
     try {
-      plans.push(await lookAt(mirror));
+      const look = await lookAt(mirror);
+      plans.push(look.plan);
+      if (look.isRun) running.add(look.plan);
     } catch (thrown) {
       const error = classify(thrown);
       out.error(`${mirror.name}: ${error.message} [${error.code}]\n  ${error.hint}\n`);
@@ -38,17 +42,28 @@ export async function plan(
   out.print(
     options.output === 'json'
       ? toJson(plans)
-      : plans.map((one) => `${describePlan(one)}\n`).join('\n'),
+      : plans.map((one) => toText(one, running.has(one))).join('\n'),
   );
   if (hasFailed) return EXIT.failed;
   return options.detailedExitcode && !plans.every(isEmptyPlan) ? EXIT.differences : EXIT.done;
 }
 
-async function lookAt(mirror: Mirror): Promise<Plan> {
+async function lookAt(mirror: Mirror): Promise<{ plan: Plan; isRun: boolean }> {
   const options = { mirror: mirror.name, role: 'observer', readOnly: true } as const;
   await using source = await openSession(mirror.source, options);
   await using destination = await openSession(mirror.destination, options);
-  return planMirror(mirror, await observe(mirror, { source, destination }));
+  const plan = planMirror(mirror, await observe(mirror, { source, destination }));
+  return { plan, isRun: await isMirrorLocked(destination, mirror.name) };
+}
+
+/** What is under way is planned as after an interruption, which it is not while a daemon is at it. */
+function toText(plan: Plan, isRun: boolean): string {
+  const { mirror } = plan;
+  const note =
+    isRun && plan.steps.length > 0
+      ? `A daemon runs this mirror, and may be at work on it: bunnydb status ${mirror}\n`
+      : '';
+  return `${describePlan(plan)}\n${note}`;
 }
 
 /** A stable form for scripts: names and words, no internals. */

@@ -128,6 +128,11 @@ test('a reader that does not let go delays the swap, is named, and holds up nobo
     JSON.stringify(ordersOf(status)),
     /"step":"HandingOver".*"waitsFor":"waits for process \d+/,
   );
+  const plan = await mirror.command('plan', mirror.name);
+  assert.match(
+    plan.stdout,
+    /^A daemon runs this mirror, and may be at work on it: bunnydb status m_/m,
+  );
   // The table itself is fed, and so is everything else.
   await mirror.atSource(
     `insert into other values (1, 'while it waits'); update orders set note = 'fed' where id = 7`,
