@@ -1,6 +1,8 @@
 /** A mirror's status as lines of text: a table for a screen, and what changed for a log. Pure. */
 import progress from 'cli-progress';
 import Table from 'cli-table3';
+import { needsHuman } from '../core/errors.ts';
+import type { TableFailure } from '../core/table-state.ts';
 import type { Status } from '../status/status.ts';
 import type { TableStatus } from '../status/table-status.ts';
 import { formatRate, formatSeconds, formatTime } from './amounts.ts';
@@ -140,10 +142,15 @@ function troubles({ source, resync, verification, error }: TableStatus, now: Dat
     ...(error === undefined
       ? []
       : [
-          `${source}: ${error.message} (${error.code}, try ${error.attempts}, since ${formatTime(error.since, now)})`,
+          `${source}: ${error.message} (${error.code}${triesOf(error)}, since ${formatTime(error.since, now)})`,
           `  ${error.hint}`,
         ]),
   ];
+}
+
+/** What only a human can mend is not tried again. */
+function triesOf({ code, attempts }: TableFailure): string {
+  return needsHuman(code) ? '' : `, try ${attempts}`;
 }
 
 /** Columns by spaces alone: read well, and cut well. */

@@ -1,5 +1,5 @@
 import { systemClock } from '../core/clock.ts';
-import { ERROR_RULES } from '../core/errors.ts';
+import { needsHuman } from '../core/errors.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { formatTableName } from '../core/table-name.ts';
 import type { TableFailure } from '../core/table-state.ts';
@@ -90,9 +90,9 @@ function readiness(status: Status): Verdict {
 function progressOf(status: Status, source: string): Verdict {
   const { tables } = status.status;
   const row = tables.find((one) => one.source === source);
-  const stalled = tables.some(needsHuman) ? undefined : stalledLine(status);
+  const stalled = tables.some(isStuck) ? undefined : stalledLine(status);
   if (stalled !== undefined) return { state: 'failed', message: stalled };
-  if (row?.error !== undefined && needsHuman(row))
+  if (row?.error !== undefined && isStuck(row))
     return { state: 'failed', message: errorLine(source, row.error) };
   if (row?.phase === 'Live' && ['completed', 'none'].includes(row.resyncStatus))
     return { state: 'done', message: '' };
@@ -103,8 +103,8 @@ function progressOf(status: Status, source: string): Verdict {
   return { state: 'waiting', message: `${source}: ${step}${why}` };
 }
 
-function needsHuman({ error }: TableStatus): boolean {
-  return error !== undefined && ERROR_RULES[error.code].retry === 'when-spec-changes';
+function isStuck({ error }: TableStatus): boolean {
+  return error !== undefined && needsHuman(error.code);
 }
 
 function errorLine(source: string, { message, hint }: TableFailure): string {

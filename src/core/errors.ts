@@ -153,7 +153,7 @@ export const ERROR_RULES = {
   },
   ConstraintViolated: {
     retry: 'backoff',
-    hint: 'The destination has rows or constraints that the source does not have; remove them or bump resyncGeneration.',
+    hint: 'The destination has rows or constraints that the source does not have; remove them. A resync replaces the rows, and keeps such a constraint or index.',
     when: ['23000', '23001', '23502', '23503', '23505', '23514', '23P01'],
   },
   ValueRefused: {
@@ -211,6 +211,13 @@ export const ERROR_RULES = {
 } as const satisfies Record<string, Rule>;
 
 export type ErrorCode = keyof typeof ERROR_RULES;
+
+/** Whether only a human can mend it. A code that another version wrote is taken for one that is tried again. */
+export function needsHuman(code: string): boolean {
+  return Object.entries(ERROR_RULES).some(
+    ([name, { retry }]) => name === code && retry === 'when-spec-changes',
+  );
+}
 
 const CODE_BY_DRIVER_CODE = new Map<string, ErrorCode>(
   Object.entries(ERROR_RULES).flatMap(([code, rule]) =>

@@ -121,6 +121,18 @@ test('a comparison that found a difference says which', () => {
   const lines = drawMirror(status({ ...VERIFIED, verification: mismatch }), NOW);
   assert.match(lines[3] ?? '', /differs since 20:02:00$/);
   assert.equal(lines[4], 'public.orders: id 42 is missing');
+  const error = {
+    code: 'VerificationFailed' as const,
+    message: 'id 42 is missing',
+    hint: 'Bump it.',
+    since: NOW.toISOString(),
+    attempts: 1,
+  };
+  assert.deepEqual(
+    drawMirror(status({ ...VERIFIED, verification: mismatch, error }), NOW).slice(4),
+    ['public.orders: id 42 is missing (VerificationFailed, since 20:02:00)', '  Bump it.'],
+    'it is not tried again',
+  );
 });
 
 test('in a log only what is new has a line', () => {
