@@ -103,8 +103,9 @@ function progressOf(status: Status, source: string): Verdict {
   return { state: 'waiting', message: `${source}: ${step}${why}` };
 }
 
-function isStuck({ error }: TableStatus): boolean {
-  return error !== undefined && needsHuman(error.code);
+/** As the condition Stalled has it: a resync that runs mends it. */
+function isStuck({ error, resyncStatus }: TableStatus): boolean {
+  return error !== undefined && resyncStatus !== 'in_progress' && needsHuman(error.code);
 }
 
 function errorLine(source: string, { message, hint }: TableFailure): string {

@@ -93,6 +93,12 @@ test('another table’s trouble does not end the wait for this one, its own does
     refused.stderr,
     /timed out: shop: public\.orders: orders cannot be swapped\. Drop it/,
   );
+  const mending = await waitFor('resync=public.orders', {
+    phase: 'Copying',
+    resyncStatus: 'in_progress',
+    error: DIFFERS,
+  });
+  assert.equal(mending.code, EXIT.timedOut, 'the resync that runs mends it');
   const own = await waitFor('resync=public.users', LIVE);
   assert.equal(own.code, EXIT.failed);
   assert.match(own.stderr, /users is not like its source\. Bump/);
