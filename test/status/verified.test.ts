@@ -9,7 +9,7 @@ import type { Verification } from '../../src/core/verification.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { computeStatus, type Status } from '../../src/status/status.ts';
 import type { MirrorView } from '../../src/status/view.ts';
-import { FAILURE, mirror, observed, record, SLOT, table } from '../plan/fixtures.ts';
+import { FAILURE, mirror, observed, record, shape, SLOT, table } from '../plan/fixtures.ts';
 
 const schemaUrl = new URL('../../schemas/status.schema.json', import.meta.url);
 const validate = new Ajv2020({ strict: true, allErrors: true }).compile(
@@ -78,7 +78,11 @@ function sketch({ status }: Status): string[] {
 const VERIFYING = planMirror(
   mirror(),
   observed({
-    tables: { 'public.users': { record: record('public.users', undefined, { sourceOid: 1 }) } },
+    tables: {
+      'public.users': {
+        record: record('public.users', undefined, { sourceOid: shape('public.users').oid }),
+      },
+    },
   }),
 );
 const NOT_YET = [record('public.users'), record('public.other')];
