@@ -98,7 +98,7 @@ export interface Belongings {
   readonly access: readonly Access[];
   readonly comments: readonly Comment[];
   readonly policies: readonly Policy[];
-  readonly triggers: readonly Switched[];
+  readonly triggers: readonly Trigger[];
   readonly rules: readonly Switched[];
   /** Triggers by which the server keeps constraints, where somebody switched them. */
   readonly keepers: readonly Keeper[];
@@ -167,6 +167,13 @@ export interface Keeper {
   readonly function: string;
   /** D, R or A, as for other triggers. */
   readonly enabled: string;
+}
+
+export interface Trigger extends Switched {
+  /** The part of its definition that names the table. */
+  readonly onto: string;
+  /** Whether it has a say in the rows that we write, as one that masks a column: BEFORE each row, also as replica. */
+  readonly fills: boolean;
 }
 
 export interface Membership {

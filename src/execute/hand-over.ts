@@ -20,12 +20,11 @@ import { openDestination, recordOf, type CopyRunOptions } from './table-run.ts';
 
 /** The rest is replayed, the table is Live, its spool is gone: one transaction. */
 export async function handOver(options: CopyRunOptions, replay: Replay): Promise<TableRecord> {
-  const record = await options.follower.atBoundary(async (session) => {
-    const missing = await replayRest(options, session, replay);
-    return goLive(options, session, replay.missing + missing);
-  });
-  checkpoint('handed-over', record.source);
-  return record;
+  for (;;) {
+    const record = await tryHandOver(options, replay, async () => undefined);
+    if (record !== undefined) return record;
+    await replayUntilShort(options, replay);
+  }
 }
 
 /**
@@ -38,25 +37,49 @@ export async function handOverBySwap(
   replay: Replay,
 ): Promise<TableRecord> {
   const record = await untilLocked(options, async () => {
-    // What came since the last try must not be left for the boundary.
-    await replayUntilShort(options, replay);
-    return trySwap(options, replay);
+    for (;;) {
+      // What came since the last try must not be left for the boundary.
+      await replayUntilShort(options, replay);
+      const swapped = await trySwap(options, replay);
+      if (swapped !== undefined) return swapped;
+    }
   });
-  checkpoint('handed-over', record.source);
   await using session = await openDestination(options, 'writer');
   await dropShadow(session, options.owner, record);
   return record;
 }
 
 /** With a session of its own: many may wait at once, and for long. */
-async function trySwap(options: CopyRunOptions, replay: Replay): Promise<TableRecord> {
+async function trySwap(options: CopyRunOptions, replay: Replay): Promise<TableRecord | undefined> {
   await using session = await openDestination(options, 'writer');
   const plan = await prepareSwap(session, replay.record);
-  return await options.follower.atBoundary(async (streamSession) => {
-    const missing = await replayRest(options, streamSession, replay);
-    await swapTables(streamSession, options.owner, replay.record, plan);
-    return goLive(options, streamSession, replay.missing + missing);
+  return await tryHandOver(options, replay, async (streamSession) =>
+    swapTables(streamSession, options.owner, replay.record, plan),
+  );
+}
+
+interface Tried {
+  readonly record?: TableRecord;
+  /** In what was replayed without it. */
+  readonly missing: number;
+}
+
+/** Undefined when so much came since the spool was short that it has to be replayed first. */
+async function tryHandOver(
+  options: CopyRunOptions,
+  replay: Replay,
+  takePlace: (session: Session) => Promise<void>,
+): Promise<TableRecord | undefined> {
+  const { record, missing } = await options.follower.atBoundary<Tried>(async (session) => {
+    const rest = await replayRest(options, session, replay);
+    if (!rest.isWhole) return { result: { missing: rest.missing } };
+    await takePlace(session);
+    const { result, changed = [] } = await goLive(options, session, replay.missing + rest.missing);
+    return { result: { record: result, missing: 0 }, changed };
   });
+  replay.missing += missing;
+  if (record !== undefined) checkpoint('handed-over', record.source);
+  return record;
 }
 
 async function goLive(

@@ -1,10 +1,11 @@
 /** The shadow of a swap: a table like the live one, in a schema of its own, filled while the live one is read. */
-import type { TableParts } from '../core/belongings.ts';
+import type { TableParts, Trigger } from '../core/belongings.ts';
 import { checkpoint } from '../core/checkpoint.ts';
 import { MirrorError } from '../core/errors.ts';
 import type { Mend } from '../core/mend.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
+import { readBothSides } from '../observe/belongings.ts';
 import { readTableParts } from '../observe/table-parts.ts';
 import { fenceTable, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
@@ -14,6 +15,7 @@ import {
   addCheckSql,
   addKeySql,
   addStatisticsSql,
+  addTriggerSql,
   chooseIndexesSql,
   createShadowSql,
   createSwapSchemaSql,
@@ -62,10 +64,22 @@ export async function createShadow(
         .filter(({ name, validated }) => validated && !leftOut.constraints.includes(name))
         .map((check) => addCheckSql(shadow, check)),
       ...addChecksSql(shadow, mend),
+      ...(await fillingTriggers(session, live, shadow)).flatMap((trigger) =>
+        addTriggerSql(shadow, trigger),
+      ),
     ])
       await session.query(statement);
   });
   return shadow;
+}
+
+async function fillingTriggers(
+  session: Session,
+  live: TableName,
+  shadow: TableName,
+): Promise<Trigger[]> {
+  const sides = await readBothSides(session, live, shadow);
+  return sides.live?.belongings.triggers.filter(({ fills }) => fills) ?? [];
 }
 
 /**

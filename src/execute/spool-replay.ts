@@ -11,6 +11,8 @@ import { openReplica, targetOf, type CopyRunOptions } from './table-run.ts';
 /** Little enough to be replayed while the stream waits: a blink. Both below one replay batch. */
 const HANDOVER_MAX_BYTES = 256 * 1024;
 const HANDOVER_MAX_TRANSACTIONS = 500;
+/** What may have come since; the batch that goes past it is the last. */
+const REST_MAX_BYTES = 4 * HANDOVER_MAX_BYTES;
 
 /** The replay of one table's spool, as far as it came. */
 export interface Replay {
@@ -38,25 +40,35 @@ export async function replayUntilShort(options: CopyRunOptions, replay: Replay):
   }
 }
 
-/** The rest, at a boundary of the stream, in its transaction. Returns how many rows were missing in it. */
+/** What was replayed while the stream waits. */
+export interface Rest {
+  /** False when a lot came since the spool was short: that is not for the others to wait for. */
+  readonly isWhole: boolean;
+  /** Rows to change that were not in the table. */
+  readonly missing: number;
+}
+
+/** What is left, at a boundary of the stream, in its transaction. */
 export async function replayRest(
-  options: CopyRunOptions,
+  options: Pick<CopyRunOptions, 'owner' | 'table'>,
   session: Session,
   replay: Replay,
-): Promise<number> {
+): Promise<Rest> {
   const batch = await replayOptions(options, session, replay);
   let missing = 0;
-  for (let rows = -1; rows !== 0;) {
+  for (let bytes = 0; bytes < REST_MAX_BYTES;) {
     const result = await replayBatch(session, options.owner, batch);
     missing += result.missingRows;
-    rows = result.rows;
+    bytes += result.bytes;
+    if (result.rows > 0) continue;
+    checkpoint('rest-replayed', options.table.source);
+    return { isWhole: true, missing };
   }
-  checkpoint('rest-replayed', options.table.source);
-  return missing;
+  return { isWhole: false, missing };
 }
 
 async function replayOptions(
-  options: CopyRunOptions,
+  options: Pick<CopyRunOptions, 'table'>,
   session: Session,
   { record, snapshot }: Replay,
 ): Promise<ReplayOptions> {

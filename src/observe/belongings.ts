@@ -88,7 +88,9 @@ const TRIGGERS = /* sql */ `(
     'name', t.tgname,
     'definition', pg_get_triggerdef(t.oid),
     'enabled', t.tgenabled,
-    'comment', obj_description(t.oid, 'pg_trigger')
+    'comment', obj_description(t.oid, 'pg_trigger'),
+    'onto', format(' ON %I.%I ', n.nspname, c.relname),
+    'fills', t.tgenabled in ('A', 'R') and t.tgtype & 3 = 3
   ) order by t.tgname), '[]')
   from pg_trigger t
   where t.tgrelid = c.oid and not t.tgisinternal

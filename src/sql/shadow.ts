@@ -10,6 +10,7 @@ import type {
   SequencePart,
   StatisticsPart,
   TableParts,
+  Trigger,
 } from '../core/belongings.ts';
 import type { TableName } from '../core/table-name.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
@@ -129,6 +130,16 @@ export function renameSequencesSql(
 
 function renameSequenceSql(sequence: TableName, name: string): string {
   return `alter sequence ${quoteTable(sequence)} rename to ${quoteIdent(name)}`;
+}
+
+/** Rows come into a shadow as they would into the table: what masks or fills a column does so here too. */
+export function addTriggerSql(table: TableName, trigger: Trigger): string[] {
+  const { name, definition, onto, enabled } = trigger;
+  const turn = enabled === 'A' ? 'always' : 'replica';
+  return [
+    definition.replace(onto, () => ` ON ${quoteTable(table)} `),
+    `alter table ${quoteTable(table)} enable ${turn} trigger ${quoteIdent(name)}`,
+  ];
 }
 
 /** With its NOT VALID, when the definition has it. */

@@ -93,6 +93,10 @@ function readyShadowSql({ live, shadow, old }: Swap): string[] {
   const owners = new Set([owner, ...live.parts.statistics.map((statistics) => statistics.owner)]);
   const { schema } = shadow.table;
   return [
+    // They come with all the others.
+    ...shadow.belongings.triggers.map(
+      ({ name }) => `drop trigger ${quoteIdent(name)} on ${quoteTable(shadow.table)}`,
+    ),
     ...identities(shadow).map((sequence) => {
       const before = identities(live).find(({ column }) => column === sequence.column);
       const from = before ? { schema: old.schema, name: before.name.name } : sequence.name;

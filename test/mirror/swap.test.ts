@@ -281,6 +281,31 @@ test('its file removed while the swap waits: absence is no intent, it ends', asy
   await mirror.assertSame(TABLES);
 });
 
+test('a trigger that fills or masks a column of whatever is written has its say in the new rows too', async () => {
+  await using mirror = await liveMirror();
+  await mirror.atDestination(
+    `alter table orders add column kind text;
+     create function to_kind() returns trigger language plpgsql as $$ begin new.kind := 'big'; return new; end $$;
+     create trigger kinds before insert or update on orders for each row when (new.id > 10) execute function to_kind();
+     alter table orders enable always trigger kinds`,
+  );
+  await mirror.write(spec(1));
+  await mirror.waitReady();
+  const kinds = await mirror.atDestination(
+    `select kind, count(*) from orders group by kind order by kind`,
+  );
+  assert.deepEqual(kinds, [
+    { kind: 'big', count: '19990' },
+    { kind: null, count: '10' },
+  ]);
+  assert.deepEqual(
+    await mirror.atDestination(
+      `select tgname, tgenabled from pg_trigger where tgrelid = 'public.orders'::regclass and not tgisinternal`,
+    ),
+    [{ tgname: 'kinds', tgenabled: 'A' }],
+  );
+});
+
 test('every table at once, by the mirror’s counter, one after the other', async () => {
   await using mirror = await liveMirror();
   const strategies = ['truncate', 'swap', 'truncate', 'swap'];

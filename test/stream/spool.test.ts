@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Lsn } from '../../src/core/lsn.ts';
+import { replayRest, type Rest } from '../../src/execute/spool-replay.ts';
 import {
   createSpool,
   dropSpool,
@@ -298,4 +299,35 @@ test('who lost the mirror replays nothing', async () => {
     code: 'NotOwner',
   });
   assert.deepEqual(await ledger.session.query('select id from public.t'), []);
+});
+
+test('what is replayed while the stream waits is little: when much came, the rest is left for later', async () => {
+  await using ledger = await openLedger();
+  const { session, owner, tableId } = ledger;
+  const [record] = (await readLedger(session, owner.mirror)).tables;
+  assert.ok(record);
+  const table = {
+    source: SOURCE,
+    destination: SOURCE,
+    excludeColumns: [],
+    generation: { table: 0, mirror: 0 },
+    resyncStrategy: 'truncate',
+  } as const;
+  const replay = { record, snapshot: undefined, missing: 0 };
+  const rest = async (): Promise<Rest> =>
+    session.transaction(async () => replayRest({ owner, table }, session, replay));
+  const big = 'x'.repeat(600_000);
+  await writeSpool(session, [
+    entry(tableId, 1, [T, insert(1, ['1', big])]),
+    entry(tableId, 2, [T, insert(1, ['2', big])]),
+    entry(tableId, 3, [T, remove(1, ['9', null])]),
+  ]);
+  assert.deepEqual(await rest(), { isWhole: false, missing: 1 });
+  assert.deepEqual(await session.query('select id from public.t order by id'), [
+    { id: '1' },
+    { id: '2' },
+  ]);
+  await writeSpool(session, [entry(tableId, 4, [T, insert(1, ['4', 'small'])])]);
+  assert.deepEqual(await rest(), { isWhole: true, missing: 0 });
+  assert.deepEqual(await rest(), { isWhole: true, missing: 0 });
 });
