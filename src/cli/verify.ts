@@ -141,7 +141,8 @@ async function tell(
       ? `${JSON.stringify(found.map(toJson), null, 2)}\n`
       : found.map(toLine).join(''),
   );
-  const status = await readStatus(statusDir, mirror.name);
+  // Only for a hint: what was found stands without it.
+  const status = await readStatus(statusDir, mirror.name).catch(() => undefined);
   for (const [table, answer] of answers) {
     const source = formatTableName(table.source);
     if (answer.is === 'impossible') out.error(`${source}: not compared: ${answer.why}\n`);

@@ -114,6 +114,13 @@ export interface Belongings {
   readonly readingRules: readonly string[];
 }
 
+/** A table with all of that: the live one, or its shadow. */
+export interface Side {
+  readonly table: TableName;
+  readonly parts: TableParts;
+  readonly belongings: Belongings;
+}
+
 export interface Access {
   readonly kind: 'table' | 'column' | 'sequence';
   /** Of the column or sequence; the table's own. */

@@ -1,10 +1,11 @@
 /** The swap itself: in one transaction the shadow takes the table's place, with everything that belongs to it. */
 import { isDeepStrictEqual } from 'node:util';
+import type { Side } from '../core/belongings.ts';
 import { checkpoint } from '../core/checkpoint.ts';
 import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
-import { readBothSides, type Side } from '../observe/belongings.ts';
+import { readBothSides } from '../observe/belongings.ts';
 import { readSwapObstacles } from '../observe/swap-obstacles.ts';
 import { saveForeignKey, type Owner } from '../postgres/ledger.ts';
 import type { Row, Session } from '../postgres/session.ts';

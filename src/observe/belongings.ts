@@ -1,5 +1,5 @@
 /** Reads what is put on a table, or bound to it: what a swap has to carry over. */
-import type { Belongings, TableParts } from '../core/belongings.ts';
+import type { Belongings, Side, TableParts } from '../core/belongings.ts';
 import type { TableName } from '../core/table-name.ts';
 import type { Session } from '../postgres/session.ts';
 import { text } from './read.ts';
@@ -246,12 +246,6 @@ select n.nspname as schema, ${TABLE_PARTS} as parts, json_build_object(
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 where n.nspname in ($1, $2) and c.relname = $3 and c.relkind = 'r'`;
-
-export interface Side {
-  readonly table: TableName;
-  readonly parts: TableParts;
-  readonly belongings: Belongings;
-}
 
 /**
  * Of a table and of its shadow, which bears the same name. Undefined for what is not there. Prepared:

@@ -15,8 +15,8 @@ import type {
 import type { TableName } from '../core/table-name.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
 
-export const SHADOW_SCHEMA_PREFIX = 'bunnydb_shadow_';
-export const OLD_SCHEMA_PREFIX = 'bunnydb_old_';
+const SHADOW_SCHEMA_PREFIX = 'bunnydb_shadow_';
+const OLD_SCHEMA_PREFIX = 'bunnydb_old_';
 
 interface Swapped {
   /** The ledger's id of the table. */

@@ -6,7 +6,7 @@ import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
 export interface LockList {
   /** Views, those that read others of them first. */
   readonly views: readonly TableName[];
-  /** The table and those that its foreign keys, and policies, tie to it; by name, as every swap takes them. */
+  /** The table, its shadow, and those that foreign keys, policies and rules tie to it; by name, as every swap takes them. */
   readonly tables: readonly TableName[];
 }
 

@@ -5,6 +5,7 @@ import type {
   Comment,
   ForeignKeyPart,
   SequencePart,
+  Side,
   TableParts,
 } from '../core/belongings.ts';
 import { sameTable, type TableName } from '../core/table-name.ts';
@@ -26,12 +27,6 @@ import {
   viewSql,
 } from './swap-belongings.ts';
 import { advanceSequenceSql, continueSequenceSql } from './swap-sequences.ts';
-
-interface Side {
-  readonly table: TableName;
-  readonly parts: TableParts;
-  readonly belongings: Belongings;
-}
 
 export interface Swap {
   readonly live: Side;
