@@ -119,12 +119,14 @@ function generation({ resyncGeneration: { desired, observed } }: TableStatus): s
 function details({ resync, verification }: TableStatus, now: Date): string[] {
   if (resync) {
     const { rowsPerSecond, secondsLeft, rowsCopied, rowsTotal, startedAt, tries } = resync;
+    // A comparison replaces no rows: it has no strategy of its own.
+    const what = resync.step === 'Verifying' ? 'compared' : resync.strategy;
     return [
       ...(rowsPerSecond === undefined ? [] : [formatRate(rowsPerSecond)]),
       ...(secondsLeft === undefined ? [] : [`${formatSeconds(secondsLeft)} left`]),
       ...(rowsTotal === 0 && rowsCopied === 0 ? [] : [`${rowsCopied} of about ${rowsTotal} rows`]),
       ...(tries === undefined ? [] : [`try ${tries}`]),
-      `${resync.strategy} for ${formatSeconds((now.getTime() - Date.parse(startedAt)) / 1_000)}`,
+      `${what} for ${formatSeconds((now.getTime() - Date.parse(startedAt)) / 1_000)}`,
     ];
   }
   if (!verification) return [];
