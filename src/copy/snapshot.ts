@@ -24,12 +24,13 @@ export class SourceSnapshot implements AsyncDisposable {
     this.seen = { visible: exported.visible, lsn: exported.lsn };
   }
 
-  /** Waits for nobody: a plain repeatable-read snapshot, not a slot's. */
-  static async take(mirror: Mirror): Promise<SourceSnapshot> {
+  /** Waits for nobody: a plain repeatable-read snapshot, not a slot's. The signal cuts a connect. */
+  static async take(mirror: Mirror, signal?: AbortSignal): Promise<SourceSnapshot> {
     const session = await openSession(mirror.source, {
       mirror: mirror.name,
       role: 'snapshot',
       readOnly: true,
+      ...(signal === undefined ? {} : { signal }),
     });
     try {
       await session.query(BEGIN_SNAPSHOT);

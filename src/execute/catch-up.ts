@@ -33,7 +33,11 @@ async function waitUntilPassed(
   lsn: Lsn,
 ): Promise<void> {
   if (follower.progress().appliedLsn >= lsn) return;
-  await using source = await openSession(mirror.source, { mirror: mirror.name, role: 'observer' });
+  await using source = await openSession(mirror.source, {
+    mirror: mirror.name,
+    role: 'observer',
+    signal,
+  });
   await source.query(EMIT_MARK);
   while (follower.progress().appliedLsn < lsn) {
     signal.throwIfAborted();

@@ -94,6 +94,7 @@ async function copyRows(
     mirror: mirror.name,
     role: 'observer',
     readOnly: true,
+    signal: options.signal,
   });
   const columns = copiedColumns(source, table);
   const rows = await copyTable({
@@ -123,7 +124,7 @@ async function copyRows(
 async function takeSnapshot(options: CopyRunOptions, mark: number): Promise<SourceSnapshot> {
   for (let attempt = 0; attempt < SNAPSHOT_TRIES; attempt += 1) {
     options.signal.throwIfAborted();
-    const snapshot = await SourceSnapshot.take(options.mirror);
+    const snapshot = await SourceSnapshot.take(options.mirror, options.signal);
     const visibility = parseVisibility(snapshot.seen.visible);
     if (!options.follower.hasAppliedUnseenBy(visibility, mark)) return snapshot;
     await snapshot.session.close();

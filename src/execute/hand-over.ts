@@ -1,19 +1,22 @@
 /** The last step of the copy road: between two transactions of the stream the table goes Live. */
 import { checkpoint } from '../core/checkpoint.ts';
 import type { MirrorError } from '../core/errors.ts';
-import { formatTableName } from '../core/table-name.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
 import {
   copied,
   nextTableState,
   type TableFailure,
   type TableRecord,
 } from '../core/table-state.ts';
+import { observeDestinationShape } from '../observe/shapes.ts';
+import { desiredShape } from '../plan/desired-shape.ts';
 import { dropSpool, writeTableState } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { rowsMissing } from '../stream/applier.ts';
 import type { BoundaryResult } from '../stream/boundaries.ts';
 import { replayRest, replayUntilShort, type Replay } from './spool-replay.ts';
 import { untilLocked } from './lock-tables.ts';
+import { ownSequences } from './schema.ts';
 import { dropShadow } from './shadow.ts';
 import { prepareSwap, swapTables } from './swap.ts';
 import { openDestination, recordOf, type CopyRunOptions } from './table-run.ts';
@@ -44,9 +47,31 @@ export async function handOverBySwap(
       if (swapped !== undefined) return swapped;
     }
   });
-  await using session = await openDestination(options, 'writer');
-  await dropShadow(session, options.owner, record);
+  await tidyUp(options, record).catch((error: unknown) =>
+    options.log.info({ err: error }, 'what the swap left is dropped later'),
+  );
   return record;
+}
+
+/** The table is Live: what fails here is the plan's to do again, and nothing of the copy's. */
+async function tidyUp(options: CopyRunOptions, record: TableRecord): Promise<void> {
+  await using session = await openDestination(options, 'writer');
+  await ownMendedSequences(options, session, record);
+  await dropShadow(session, options.owner, record);
+}
+
+/** A serial that the shadow got from the source has its sequence beside the table, and nobody's yet. */
+async function ownMendedSequences(
+  { mirror, table, source }: CopyRunOptions,
+  session: Session,
+  { destination }: TableRecord,
+): Promise<void> {
+  const { sequences } = desiredShape(mirror, table, source);
+  const actual = await observeDestinationShape(session, destination);
+  const inUse = sequences.filter(({ name, column }) =>
+    actual?.sequences.some((used) => used.column === column && sameTable(used.name, name)),
+  );
+  await ownSequences(session, destination, inUse);
 }
 
 /** With a session of its own: many may wait at once, and for long. */

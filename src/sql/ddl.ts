@@ -26,11 +26,8 @@ export function ownSequenceSql(sequence: SequenceShape, table: TableName): strin
   return `alter sequence ${quoteTable(sequence.name)} owned by ${quoteTable(table)}.${quoteIdent(sequence.column)}`;
 }
 
-/**
- * Columns, defaults, NOT NULL and checks, under the shape's own name unless `name` says another
- * (a shadow). No keys and no foreign keys: they come after the rows. Fails when the table exists.
- */
-export function createTableSql(shape: TableShape, name: TableName = shape.name): string {
+/** Columns, defaults, NOT NULL and checks. No keys and no foreign keys: they come after the rows. Fails when the table exists. */
+export function createTableSql(shape: TableShape): string {
   const identities = new Map(
     shape.sequences
       .filter((sequence) => sequence.kind === 'identity')
@@ -40,7 +37,7 @@ export function createTableSql(shape: TableShape, name: TableName = shape.name):
     ...shape.columns.map((column) => columnSql(column, identities.get(column.name))),
     ...shape.constraints.filter((constraint) => constraint.kind === 'check').map(checkSql),
   ];
-  return `create table ${quoteTable(name)} (\n${lines.map((line) => `  ${line}`).join(',\n')}\n)`;
+  return `create table ${quoteTable(shape.name)} (\n${lines.map((line) => `  ${line}`).join(',\n')}\n)`;
 }
 
 /** One column's line in CREATE TABLE or after ADD COLUMN. `sequence` is its identity's. */

@@ -196,3 +196,26 @@ for (const resyncStrategy of STRATEGIES)
     await mirror.assertSame(['pets']);
     await mirror.assertNothingToDo();
   });
+
+for (const resyncStrategy of STRATEGIES)
+  test(`a serial that was dropped by hand comes back with a sequence of its own (${resyncStrategy})`, async () => {
+    await using mirror = await TestMirror.create(
+      await sharedClusters(),
+      'create table t (id int primary key, n serial); insert into t select g from generate_series(1, 9) g',
+    );
+    const tables = (resyncGeneration: number): Record<string, unknown>[] => [
+      { source: 'public.t', resyncGeneration, resyncStrategy },
+    ];
+    await mirror.write({ tables: tables(0) });
+    await mirror.start();
+    await mirror.waitReady();
+    await mirror.atDestination('alter table t drop column n');
+    await mirror.write({ tables: tables(1) });
+    await mirror.waitReady();
+    await mirror.assertSame(['t']);
+    assert.deepEqual(
+      await mirror.atDestination(`select pg_get_serial_sequence('public.t', 'n') as sequence`),
+      [{ sequence: 'public.t_n_seq' }],
+    );
+    await mirror.assertNothingToDo();
+  });
