@@ -19,8 +19,7 @@ export interface ColumnDrift {
 /** Compares by name; the order does not matter. */
 export function columnDrift(desired: TableShape, actual: TableShape): ColumnDrift {
   const actualColumns = new Map(actual.columns.map((column) => [column.name, column]));
-  const desiredNames = new Set(desired.columns.map((column) => column.name));
-  const extra = actual.columns.filter((column) => !desiredNames.has(column.name));
+  const extra = columnsOnlyThere(desired, actual);
   return {
     problems: [
       ...desired.columns.flatMap((column) =>
@@ -34,6 +33,12 @@ export function columnDrift(desired: TableShape, actual: TableShape): ColumnDrif
     ],
     extraColumns: extra.filter((column) => !needsValue(column)).map((column) => column.name),
   };
+}
+
+/** Whether or not they can do without a value. */
+export function columnsOnlyThere(desired: TableShape, actual: TableShape): ColumnShape[] {
+  const names = new Set(desired.columns.map((column) => column.name));
+  return actual.columns.filter((column) => !names.has(column.name));
 }
 
 function columnProblems(desired: ColumnShape, actual: ColumnShape | undefined): ColumnProblem[] {

@@ -1,7 +1,7 @@
 import type { Observed, TableShape } from '../core/observed.ts';
 import { formatTableName } from '../core/table-name.ts';
 import { isSwapping } from '../core/table-state.ts';
-import { columnDrift, keyDrift } from './drift.ts';
+import { columnDrift, columnsOnlyThere, keyDrift } from './drift.ts';
 import { describeMend, isEmptyMend, mayMend, planMend } from './mend.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
@@ -33,7 +33,7 @@ export function judgeDrift(
     refusals: isEmptyMend(mend) || actual.owned ? [] : [ownerRefusal(tableCase, destination)],
     notices: [
       ...describeMend(mend).map((line) => notice(tableCase, 'ShapeDiffers', line)),
-      ...onlyThere({ desired, actual }).map((column) =>
+      ...columnsOnlyThere(desired, actual).map(({ name: column }) =>
         notice(
           tableCase,
           'ExtraColumn',
@@ -91,11 +91,6 @@ function judgeUnmended(tableCase: TableCase, shapes: Shapes): DriftVerdict {
       ),
     ],
   };
-}
-
-function onlyThere({ desired, actual }: Shapes): string[] {
-  const names = new Set(desired.columns.map(({ name }) => name));
-  return actual.columns.map(({ name }) => name).filter((name) => !names.has(name));
 }
 
 function ownerRefusal({ table }: TableCase, { role }: Observed['destination']): Refusal {
