@@ -3,7 +3,7 @@ import { LOAD_TABLES, type LoadResult, runLoad } from './load.ts';
 import { cpuSeconds } from './machine.ts';
 import { BenchMirror } from './mirror.ts';
 import { type Figure, formatNumber, percentile, type Section } from './report.ts';
-import { type BenchContext, reached, settle } from './servers.ts';
+import { type BenchContext, reached, settle, withSource } from './servers.ts';
 import { Subscription } from './subscription.ts';
 
 const TRANSACTIONS_PER_SECOND = 500;
@@ -21,8 +21,8 @@ export async function benchLag(context: BenchContext): Promise<Section[]> {
   const ours: Lag[] = [];
   for (let run = 1; run <= context.runs; run += 1) {
     const [anchor, lag] = [
-      await withSource(context, lagOfAnchor),
-      await withSource(context, lagOfMirror),
+      await withSource(context, LOAD_TABLES, lagOfAnchor),
+      await withSource(context, LOAD_TABLES, lagOfMirror),
     ];
     anchors.push(anchor);
     ours.push(lag);
@@ -32,20 +32,6 @@ export async function benchLag(context: BenchContext): Promise<Section[]> {
     );
   }
   return [sectionOf(anchors, ours)];
-}
-
-/** A new source database for each: one run's dead rows do not slow down the next. */
-async function withSource<T>(
-  context: BenchContext,
-  measure: (context: BenchContext, database: string) => Promise<T>,
-): Promise<T> {
-  const { source } = context;
-  const database = await source.createDatabase();
-  await source.query(database, `${LOAD_TABLES.create}; ${LOAD_TABLES.fill}`);
-  await source.query(database, 'vacuum (freeze, analyze)');
-  const result = await measure(context, database);
-  await source.dropDatabase(database);
-  return result;
 }
 
 async function lagOfAnchor(context: BenchContext, database: string): Promise<Lag> {

@@ -9,7 +9,7 @@ import {
   type Seen,
   TRANSACTIONS_PER_SECOND,
 } from './resync-watch.ts';
-import { type BenchContext, reached, settle } from './servers.ts';
+import { type BenchContext, reached, settle, withSource } from './servers.ts';
 import { Subscription } from './subscription.ts';
 
 const STRATEGIES: readonly ResyncStrategy[] = ['truncate', 'swap'];
@@ -40,30 +40,16 @@ export async function benchResync(context: BenchContext): Promise<Section[]> {
   };
   for (let run = 1; run <= context.runs; run += 1) {
     context.say(`resync, run ${run} of ${context.runs}`);
-    add('native (anchor)', await withSource(context, resyncOfAnchor));
+    add('native (anchor)', await withSource(context, RESYNC_TABLES, resyncOfAnchor));
     for (const strategy of STRATEGIES)
       add(
         strategy,
-        await withSource(context, async (_, database) =>
+        await withSource(context, RESYNC_TABLES, async (_, database) =>
           resyncOfMirror(context, database, strategy),
         ),
       );
   }
   return [sectionOf(found)];
-}
-
-/** A new source database for each: one run's dead rows do not slow down the next. */
-async function withSource<T>(
-  context: BenchContext,
-  measure: (context: BenchContext, database: string) => Promise<T>,
-): Promise<T> {
-  const { source } = context;
-  const database = await source.createDatabase();
-  await source.query(database, `${RESYNC_TABLES.create}; ${RESYNC_TABLES.fill}`);
-  await source.query(database, 'vacuum (freeze, analyze)');
-  const result = await measure(context, database);
-  await source.dropDatabase(database);
-  return result;
 }
 
 async function resyncOfAnchor(context: BenchContext, database: string): Promise<Resync> {

@@ -74,3 +74,18 @@ export async function reached(
     late: async () => new Error(`not in time: ${what}`),
   });
 }
+
+/** A new source database for each: one run's dead rows do not slow down the next. */
+export async function withSource<T>(
+  context: BenchContext,
+  tables: { readonly create: string; readonly fill: string },
+  measure: (context: BenchContext, database: string) => Promise<T>,
+): Promise<T> {
+  const { source } = context;
+  const database = await source.createDatabase();
+  await source.query(database, `${tables.create}; ${tables.fill}`);
+  await source.query(database, 'vacuum (freeze, analyze)');
+  const result = await measure(context, database);
+  await source.dropDatabase(database);
+  return result;
+}

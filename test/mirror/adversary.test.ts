@@ -6,6 +6,7 @@ import { Client } from 'pg';
 import type { Status } from '../../src/status/status.ts';
 import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
+import { setStandbys } from './standbys.ts';
 import { TestMirror } from './test-mirror.ts';
 
 const TWO_TABLES = /* sql */ `
@@ -112,11 +113,7 @@ test('a standby that is down holds up neither a resync nor hides a row from it',
   await mirror.write({ tables: [{ source: 'public.a' }] });
   await mirror.start();
   await mirror.waitReady();
-  const standby = async (names: string): Promise<void> => {
-    await mirror.atSource(`alter system set synchronous_standby_names = '${names}'`);
-    await mirror.atSource('select pg_reload_conf()');
-  };
-  await standby('nobody');
+  await setStandbys(mirror, 'nobody');
   try {
     // The copy has to wait until the stream has passed this by.
     await mirror.atSource('set synchronous_commit = local; create table noise ()');
@@ -131,10 +128,10 @@ test('a standby that is down holds up neither a resync nor hides a row from it',
     await mirror.write({ tables: [{ source: 'public.a', resyncGeneration: 2 }] });
     await mirror.start();
     await delay(4_000);
-    await standby('');
+    await setStandbys(mirror, '');
     await hanging;
   } finally {
-    await standby('');
+    await setStandbys(mirror, '');
   }
   await mirror.waitReady();
   await mirror.assertSame(['a']);

@@ -12,12 +12,10 @@ import {
   SETUP,
   specOf,
   SUBJECT,
-  type Strategy,
 } from './subject.ts';
+import { STRATEGIES } from './strategies.ts';
 import { TestMirror } from './test-mirror.ts';
 import { Trap } from './trap.ts';
-
-const STRATEGIES: readonly Strategy[] = ['truncate', 'swap'];
 
 interface Fault {
   readonly what: string;

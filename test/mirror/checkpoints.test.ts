@@ -13,12 +13,10 @@ import {
   SETUP,
   specOf,
   SUBJECT,
-  type Strategy,
 } from './subject.ts';
+import { STRATEGIES } from './strategies.ts';
 import { TestMirror } from './test-mirror.ts';
 import { Trap } from './trap.ts';
-
-const STRATEGIES: readonly Strategy[] = ['truncate', 'swap'];
 
 test('every checkpoint is one that some strategy passes here', () => {
   const covered = new Set(STRATEGIES.flatMap((strategy) => checkpointsOf(strategy)));

@@ -2,13 +2,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Client } from 'pg';
-import type { ResyncStrategy } from '../../src/core/mirror.ts';
 import type { Status } from '../../src/status/status.ts';
 import { sharedClusters } from '../servers/shared.ts';
+import { STRATEGIES } from './strategies.ts';
 import { TestMirror } from './test-mirror.ts';
-
-/** How rows are replaced makes no difference to it. */
-const STRATEGIES: readonly ResyncStrategy[] = ['truncate', 'swap'];
 
 const SETUP = /* sql */ `
 create table keyed (id int primary key, v text);

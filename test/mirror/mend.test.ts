@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sharedClusters } from '../servers/shared.ts';
 import { definitions, digest, type Place } from './compare.ts';
+import { STRATEGIES } from './strategies.ts';
 import { TestMirror } from './test-mirror.ts';
-
-/** Each damage is mended by each of them. */
-const STRATEGIES = ['truncate', 'swap'] as const;
 
 const SETUP = /* sql */ `
 create table parents (

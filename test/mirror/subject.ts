@@ -4,16 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import type { Checkpoint } from '../../src/core/checkpoint.ts';
+import type { ResyncStrategy } from '../../src/core/mirror.ts';
 import { isReady } from '../../src/status/status.ts';
 import { definitions } from './compare.ts';
 import { leftovers, slotCount } from './leftovers.ts';
 import type { TestMirror, TestSpec } from './test-mirror.ts';
 import { Writers, type Transaction } from './writers.ts';
 
-export type Strategy = 'truncate' | 'swap';
-
 /** Which resyncs pass it when nothing happens to them. */
-const PASSED: Readonly<Record<Checkpoint, readonly Strategy[]>> = {
+const PASSED: Readonly<Record<Checkpoint, readonly ResyncStrategy[]>> = {
   spooling: ['truncate', 'swap'],
   emptied: ['truncate', 'swap'],
   'snapshot-taken': ['truncate', 'swap'],
@@ -31,7 +30,7 @@ const PASSED: Readonly<Record<Checkpoint, readonly Strategy[]>> = {
   verified: ['truncate', 'swap'],
 };
 
-export function checkpointsOf(strategy: Strategy): Checkpoint[] {
+export function checkpointsOf(strategy: ResyncStrategy): Checkpoint[] {
   return (Object.keys(PASSED) as Checkpoint[]).filter((name) => PASSED[name].includes(strategy));
 }
 
@@ -74,7 +73,7 @@ grant select on subject, subject_totals to reader_of_subject;
 `;
 
 /** A range is 100 rows or so: several of them, in several workers. */
-export function specOf(strategy: Strategy, generation: number): TestSpec {
+export function specOf(strategy: ResyncStrategy, generation: number): TestSpec {
   return {
     snapshot: { rowsPerPartition: 100, maxParallelWorkers: 2 },
     tables: TABLES.map((name) => ({

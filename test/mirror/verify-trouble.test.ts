@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
+import { setStandbys } from './standbys.ts';
 import { TestMirror } from './test-mirror.ts';
 import { Trap } from './trap.ts';
 import { Writers } from './writers.ts';
@@ -15,20 +16,16 @@ test('a commit that waits for a standby is applied here and seen by no snapshot:
   await mirror.write({ tables: [{ source: 'public.a' }] });
   await mirror.start();
   await mirror.waitReady();
-  const standby = async (names: string): Promise<void> => {
-    await mirror.atSource(`alter system set synchronous_standby_names = '${names}'`);
-    await mirror.atSource('select pg_reload_conf()');
-  };
-  await standby('nobody');
+  await setStandbys(mirror, 'nobody');
   try {
     const hanging = mirror.atSource('insert into a values (2)');
     await mirror.waitForRows('a', 2);
     const early = await mirror.command('verify', mirror.name, '--timeout', '4s');
     assert.equal(early.code, 4, early.stdout + early.stderr);
-    await standby('');
+    await setStandbys(mirror, '');
     await hanging;
   } finally {
-    await standby('');
+    await setStandbys(mirror, '');
   }
   const { code, stdout } = await mirror.command('verify', mirror.name, '--timeout', '60s');
   assert.equal(code, 0, stdout);
