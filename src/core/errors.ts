@@ -109,6 +109,10 @@ export const ERROR_RULES = {
     retry: 'backoff',
     hint: 'Changes are gone from the source. Set onSlotLoss: Resync to copy every table again; until then nothing is applied.',
   },
+  TargetRewound: {
+    retry: 'backoff',
+    hint: 'The destination is older than what the source was told to forget, as after a restore: changes are gone. Set onSlotLoss: Resync to copy every table again; until then nothing is applied.',
+  },
   SlotUnknown: {
     retry: 'backoff',
     hint: "The slot is not this destination's: rename the mirror, or drop the slot if nobody uses it.",
@@ -116,6 +120,10 @@ export const ERROR_RULES = {
   IdentityChanged: {
     retry: 'when-spec-changes',
     hint: 'The source is another cluster than the one that was copied. Use a new mirror name for it.',
+  },
+  ImmutableFieldChanged: {
+    retry: 'when-spec-changes',
+    hint: "Take the edit back, or raise the mirror's resyncGeneration with it: every table is then copied again.",
   },
   NotOwner: {
     retry: 'backoff',

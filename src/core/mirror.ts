@@ -28,6 +28,20 @@ export interface Generation {
   readonly mirror: number;
 }
 
+export type Weekday = 'Mon' | 'Tue' | 'Wed' | 'Thu' | 'Fri' | 'Sat' | 'Sun';
+
+/** A stretch of the week in which resyncs may begin and swap. */
+export interface MaintenanceWindow {
+  /** On which it opens. */
+  readonly days: readonly Weekday[];
+  /** `HH:MM`, in timeZone. */
+  readonly start: string;
+  /** Up to several days. */
+  readonly durationMinutes: number;
+  /** IANA name. */
+  readonly timeZone: string;
+}
+
 /** One row of `spec.tables`, with its defaults and the mirror's filled in. */
 export interface MirrorTable {
   readonly source: TableName;
@@ -50,12 +64,16 @@ export interface Mirror {
   /** `managed` false: a DBA made it and owns it; it is never altered or dropped. */
   readonly publication: { readonly name: string; readonly managed: boolean };
   readonly suspend: boolean;
+  /** Why, in the words of whoever suspended it; for messages only. */
+  readonly suspendReason?: string;
   readonly deletionPolicy: 'Retain' | 'Delete';
   readonly resyncGeneration: number;
   readonly replicateIndexes: boolean;
   readonly replicateForeignKeys: boolean;
   readonly schemaChanges: 'Apply' | 'Stop';
   readonly onSlotLoss: 'Stop' | 'Resync';
+  /** Empty: at any time. */
+  readonly maintenanceWindows: readonly MaintenanceWindow[];
   readonly snapshot: SnapshotLimits;
   readonly cdc: CdcLimits;
   readonly tables: readonly MirrorTable[];

@@ -1,9 +1,12 @@
 import type { Lsn } from './lsn.ts';
+import type { Mirror } from './mirror.ts';
 import type { TableName } from './table-name.ts';
 import type { TableRecord } from './table-state.ts';
 
 /** What one look at both databases and the ledger found. Plain data; plan/ decides from it alone. */
 export interface Observed {
+  /** The destination's clock when it was looked at, ISO 8601: what maintenance windows go by. */
+  readonly at: string;
   readonly source: ObservedServer;
   readonly destination: ObservedServer;
   readonly slot: ObservedSlot | undefined;
@@ -86,6 +89,12 @@ export interface MirrorRecord {
   readonly slotState: 'creating' | 'created';
   readonly sourceSystemIdentifier: string;
   readonly sourceDatabase: string;
+  /** Undefined in a ledger that an older version wrote. */
+  readonly sourceTimeline?: number;
+  /** Of the spec that was taken up last; undefined before the first. */
+  readonly specHash?: string;
+  /** That spec, resolved, for telling what an edit changes; another version may have written other fields. */
+  readonly spec?: Partial<Mirror>;
   /** Every transaction whose commit record begins before it is durable in the destination. */
   readonly appliedLsn: Lsn;
   readonly epoch: bigint;

@@ -14,6 +14,8 @@ export interface CopyRun {
   readonly strategy: ResyncStrategy;
   /** What is observed when this run ends. */
   readonly generation: Generation;
+  /** What the file leaves out when the run begins; undefined in a run that an older version began. */
+  readonly excludeColumns?: readonly string[];
   /** ISO 8601. */
   readonly startedAt: string;
 }
@@ -90,6 +92,8 @@ export interface TableRecord {
   readonly sourceOid?: number;
   /** The generation of the last finished copy; undefined before the first. */
   readonly observed: Generation | undefined;
+  /** What the last finished copy left out; undefined before the first, and where an older version made it. */
+  readonly excludeColumns?: readonly string[];
   readonly state: TableState;
   /** Of the last comparison of both sides; undefined before the first. */
   readonly verification?: Verification;

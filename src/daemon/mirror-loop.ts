@@ -2,9 +2,11 @@
  * One mirror for as long as its file is there: passes one after the other, when something happened or
  * in intervals, for ever. Failures are tried again with back-off; the status file says what is going on.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import { classify, type MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import type { Intent } from '../core/intent.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { formatTableName } from '../core/table-name.ts';
 import type { Plan, Refusal } from '../plan/plan.ts';
@@ -16,7 +18,7 @@ import { reconcile } from './reconcile.ts';
 import { Scope } from './scope.ts';
 
 export interface MirrorLoopOptions {
-  readonly mirror: Mirror;
+  readonly intent: Intent;
   readonly statusFile: StatusFile;
   readonly log: Log;
   readonly clock: Clock;
@@ -39,12 +41,11 @@ export class MirrorLoop {
   readonly #options: MirrorLoopOptions;
   readonly #failures: Failures;
   readonly #stopping = new AbortController();
-  #mirror: Mirror;
-  #specErrors: readonly string[] = [];
+  #intent: Intent;
   #scope: Scope | undefined;
   #last: PassResult | undefined;
-  /** Of the spec that #last is about: what it says of an older one does not make this one Ready. */
-  #plannedHash: string | undefined;
+  /** What #last is about: what it says of an older spec does not make this one Ready. */
+  #planned: Mirror | undefined;
   #failure: MirrorError | undefined;
   #status: Status | undefined;
   #hint = new AbortController();
@@ -52,18 +53,20 @@ export class MirrorLoop {
 
   constructor(options: MirrorLoopOptions) {
     this.#options = options;
-    this.#mirror = options.mirror;
+    this.#intent = options.intent;
     this.#failures = new Failures(options.clock);
     this.done = this.#run();
   }
 
   /** The newest good spec, and what is wrong with a newer one. A changed spec is tried at once. */
-  update(mirror: Mirror, specErrors: readonly string[]): void {
-    const isChanged = mirror.specHash !== this.#mirror.specHash;
+  update(intent: Intent): void {
+    const before = this.#intent;
+    const isSame = isDeepStrictEqual(intent.mirror, before.mirror);
+    const mirror = isSame ? before.mirror : intent.mirror;
+    this.#intent = { ...intent, mirror };
+    const isChanged = !isSame || intent.presence.kind !== before.presence.kind;
     // A pass may be in the middle of an hour's work, and suspend means now.
-    if (mirror.suspend && !this.#mirror.suspend) this.#scope?.interrupt();
-    this.#mirror = mirror;
-    this.#specErrors = specErrors;
+    if (mirror.suspend && !before.mirror.suspend) this.#scope?.interrupt();
     if (!isChanged) return;
     for (const key of this.#failures.keys()) this.#failures.clear(key);
     this.lookAgain();
@@ -84,9 +87,9 @@ export class MirrorLoop {
 
   /** For `run --once`: nothing more will come by itself. */
   get outcome(): 'ready' | 'failed' | 'working' {
-    const { specHash, suspend } = this.#mirror;
+    const { specHash, suspend } = this.#intent.mirror;
     if (this.#status?.status.observedSpecHash !== specHash) return 'working';
-    if (suspend && this.#plannedHash === specHash) return 'ready';
+    if (suspend && this.#planned === this.#intent.mirror) return 'ready';
     if (isReady(this.#status)) return 'ready';
     const isStalled = this.#status.status.conditions.some(({ type }) => type === 'Stalled');
     const attempts = this.#failures.keys().map((key) => this.#failures.get(key));
@@ -123,18 +126,18 @@ export class MirrorLoop {
       await this.#reopenIfBroken();
       this.#scope ??= await Scope.open({
         ...this.#options,
-        mirror: this.#mirror,
+        mirror: this.#intent.mirror,
         failures: this.#failures,
         signal: this.#stopping.signal,
         onLookAgain: this.lookAgain,
       });
-      const mirror = this.#mirror;
+      const mirror = this.#intent.mirror;
       const isDue = (key: string): boolean => this.#failures.waitMs(key) === 0;
       const result = await reconcile(this.#scope, mirror, { log, isDue });
       const before = this.#last?.plan;
       // Also of a pass with a failed step: what it saw and what went on is what the status tells.
       this.#last = result;
-      this.#plannedHash = mirror.specHash;
+      this.#planned = mirror;
       if (result.error) this.#failed(result.error);
       else this.#recovered();
       return this.#settle(result, before);
@@ -165,7 +168,7 @@ export class MirrorLoop {
   /** A stream that ended takes the whole scope with it: its epoch may be somebody else's by now. */
   async #reopenIfBroken(): Promise<void> {
     const ended = this.#scope?.endedBy();
-    const isElsewhere = this.#scope?.leadsTo(this.#mirror) === false;
+    const isElsewhere = this.#scope?.leadsTo(this.#intent.mirror) === false;
     if (ended !== undefined || this.#scope?.isWhole === false || isElsewhere) await this.#close();
     if (ended !== undefined) throw ended;
   }
@@ -234,15 +237,14 @@ export class MirrorLoop {
       return key === MIRROR_KEY || failure === undefined ? [] : [[key, failure] as const];
     });
     return {
-      mirror: this.#mirror,
-      plan: this.#plannedHash === this.#mirror.specHash ? this.#last?.plan : undefined,
+      ...this.#intent,
+      plan: this.#planned === this.#intent.mirror ? this.#last?.plan : undefined,
       slot: this.#last?.observed.slot,
       records: follower?.records() ?? this.#last?.observed.ledger.tables ?? [],
       runs: this.#scope?.copies?.views() ?? new Map(),
       failures: new Map(failures),
       stream: follower?.progress(),
       failure: this.#failure,
-      specErrors: this.#specErrors,
     };
   }
 }

@@ -97,6 +97,11 @@ function isBeforeStream(step: Step): step is StepBeforeStream {
     case 'drop-shadow':
     case 'adopt-table':
     case 'retire-table':
+    case 'accept-spec':
+    case 'release-slot':
+    case 'drop-publication':
+    case 'drop-table':
+    case 'forget-mirror':
       return false;
     default:
       return true;

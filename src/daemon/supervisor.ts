@@ -2,8 +2,9 @@
 import type { Clock } from '../core/clock.ts';
 import { classify } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import type { Intent } from '../core/intent.ts';
 import type { Mirror } from '../core/mirror.ts';
-import { describeDiagnostic } from '../spec/diagnostic.ts';
+import { describeDiagnostic, DIAGNOSTIC_REASONS } from '../spec/diagnostic.ts';
 import { loadDirectory } from '../spec/load.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 import { StatusFile } from '../status/status-file.ts';
@@ -89,20 +90,29 @@ export class Supervisor {
           { mirror: name },
           'its file is gone; the mirror runs on until it is retired by hand',
         );
-      loop.update(mirror, own.map(describeDiagnostic));
+      loop.update({
+        mirror,
+        problems: own.map((one) => ({
+          reason: DIAGNOSTIC_REASONS[one.code],
+          text: describeDiagnostic(one),
+        })),
+        leaving: [],
+        presence: { kind: 'present' },
+      });
     }
   }
 
   #keep(mirror: Mirror): void {
     const running = this.#running.get(mirror.name);
+    const intent: Intent = { mirror, problems: [], leaving: [], presence: { kind: 'present' } };
     if (running) {
       running.mirror = mirror;
-      running.loop.update(mirror, []);
+      running.loop.update(intent);
       return;
     }
     const { statusDir, log, clock } = this.#options;
     const loop = new MirrorLoop({
-      mirror,
+      intent,
       statusFile: new StatusFile(statusDir, mirror.name),
       log: log.child({ mirror: mirror.name }),
       clock,

@@ -25,7 +25,12 @@ export type ProvisionStep = Exclude<
       | 'cancel-copy'
       | 'drop-shadow'
       | 'adopt-table'
-      | 'retire-table';
+      | 'retire-table'
+      | 'accept-spec'
+      | 'release-slot'
+      | 'drop-publication'
+      | 'drop-table'
+      | 'forget-mirror';
   }
 >;
 

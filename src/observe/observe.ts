@@ -20,7 +20,7 @@ import {
   type PublicationSettings,
 } from './publication.ts';
 import { flag, number, tableName } from './read.ts';
-import { observeSchemas, observeServer } from './server.ts';
+import { observeSchemas, observeServer, readClock } from './server.ts';
 import { observeShapes, type Shapes } from './shapes.ts';
 import { observeSlot } from './slot.ts';
 import { readSwapObstacles } from './swap-obstacles.ts';
@@ -35,7 +35,7 @@ export interface Sessions {
 /** What is known before any table is looked at: to find it out takes no lock on one. */
 export interface MirrorLook extends Pick<
   Observed,
-  'source' | 'destination' | 'slot' | 'ledger' | 'destinationSchemas' | 'shadows'
+  'at' | 'source' | 'destination' | 'slot' | 'ledger' | 'destinationSchemas' | 'shadows'
 > {
   /** Without its members: to list them the server opens each, from PostgreSQL 16 on. */
   readonly publication: PublicationSettings | undefined;
@@ -59,6 +59,7 @@ export async function observeMirror(mirror: Mirror, sessions: Sessions): Promise
   const ledger = await readLedger(destination, mirror.name);
   const destinationSchemas = await observeSchemas(destination);
   return {
+    at: await readClock(destination),
     source: server,
     slot,
     publication,
@@ -102,6 +103,7 @@ export async function observeTables(
     mirror.tables.map((table) => table.destination),
   );
   return {
+    at: look.at,
     source: look.source,
     destination: look.destination,
     slot: look.slot,

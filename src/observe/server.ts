@@ -66,3 +66,12 @@ const SELECT_SCHEMAS = /* sql */ `select nspname::text as name from pg_namespace
 export async function observeSchemas(session: Session): Promise<string[]> {
   return (await session.query(SELECT_SCHEMAS)).map((row) => text(row, 'name'));
 }
+
+const SELECT_CLOCK = /* sql */ `
+select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as now`;
+
+/** The server's time, ISO 8601. */
+export async function readClock(session: Session): Promise<string> {
+  const [row] = await session.query(SELECT_CLOCK);
+  return text(row ?? {}, 'now');
+}

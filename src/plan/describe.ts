@@ -1,3 +1,4 @@
+import type { FieldChange } from '../core/field-change.ts';
 import type { MirrorTable } from '../core/mirror.ts';
 import type { TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
@@ -22,6 +23,19 @@ export function describeStep(step: Step): Description {
         : line('~', `ledger: bring it up from version ${step.fromVersion}`);
     case 'register-mirror':
       return line('+', 'ledger: the mirror');
+    case 'accept-spec':
+      return line('~', describeChanges(step.changes));
+    case 'release-slot':
+      return line('-', 'slot: its mirror file was removed');
+    case 'drop-publication':
+      return line('-', `publication ${step.name}`);
+    case 'drop-table':
+      return line(
+        '-',
+        `table ${formatTableName(step.record.destination)} (deletionPolicy is Delete)`,
+      );
+    case 'forget-mirror':
+      return line('-', 'ledger: the mirror');
     case 'create-publication':
       return line('+', `publication of ${counted(step.tables.length, 'table')}`);
     case 'alter-publication':
@@ -142,15 +156,29 @@ function describeTableStep(step: TableStep): Description {
     case 'retire-table':
       return line(
         '-',
-        `${formatTableName(step.record.destination)}: stop streaming it, keep its rows`,
+        `${formatTableName(step.record.destination)}: stop streaming it, ${step.drop ? 'drop the table (deletionPolicy is Delete)' : 'keep its rows'}`,
       );
     default:
       return unreachable(step);
   }
 }
 
+/** `cdc.maxBatchSize: 100000 -> 5000 (in-place)`; the first time there is nothing to compare with. */
+function describeChanges(changes: readonly FieldChange[]): string {
+  if (changes.length === 0) return 'spec: taken up';
+  const lines = changes.map(
+    ({ field, from, to, fieldClass }) =>
+      `${field}: ${from ?? 'not there'} -> ${to ?? 'not there'} (${fieldClass})`,
+  );
+  return `spec: ${lines.join('\n')}`;
+}
+
 function describeCopy(step: Extract<Step, { kind: 'copy-table' }>): Description {
-  const size = describeSize(step);
+  const held =
+    step.heldUntil === undefined
+      ? ''
+      : `; waits for the maintenance window that opens at ${step.heldUntil}`;
+  const size = describeSize(step) + held;
   switch (step.reason) {
     case 'first':
       return line('+', `rows of ${tableRoute(step)}: first copy, ${size}`);

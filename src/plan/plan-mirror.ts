@@ -140,7 +140,11 @@ function orderSteps(
     ...planForeignKeys(mirror, observed, cases),
     ...observed.ledger.tables
       .filter((record) => !mirror.tables.some((table) => isRecordOf(record, table)))
-      .map((record): Step => ({ kind: 'retire-table', record })),
+      .map((record): Step => ({
+        kind: 'retire-table',
+        record,
+        drop: mirror.deletionPolicy === 'Delete',
+      })),
   ];
 }
 

@@ -3,6 +3,7 @@
  * printed by `bunnydb plan`, carried out by execute/. Nothing on this floor touches a database.
  */
 import type { MirrorError } from '../core/errors.ts';
+import type { FieldChange } from '../core/field-change.ts';
 import type { Generation, MirrorTable, ResyncStrategy } from '../core/mirror.ts';
 import type {
   ConstraintShape,
@@ -53,6 +54,8 @@ export type Step =
       readonly generation: Generation;
       readonly estimatedRows: number;
       readonly estimatedBytes: number;
+      /** ISO 8601: it is not begun before, when the next maintenance window opens. */
+      readonly heldUntil?: string;
     }
   /** A table that failed while Live, or a copy that was interrupted after its rows: replay the spool. */
   | { readonly kind: 'replay-table'; readonly table: MirrorTable }
@@ -97,8 +100,18 @@ export type Step =
       readonly owner: TableName;
       readonly name: string;
     }
-  /** Out of the list: stop streaming it, keep its rows. */
-  | { readonly kind: 'retire-table'; readonly record: TableRecord };
+  /** Out of the list: stop streaming it. `drop`: deletionPolicy Delete. */
+  | { readonly kind: 'retire-table'; readonly record: TableRecord; readonly drop: boolean }
+  /** The ledger takes the file as it is now for what was asked for. */
+  | { readonly kind: 'accept-spec'; readonly changes: readonly FieldChange[] }
+  /** The file was removed. The ledger forgets the slot before it is dropped, so that a file that comes back finds no lost one. */
+  | { readonly kind: 'release-slot' }
+  /** A managed one that nobody reads any more. */
+  | { readonly kind: 'drop-publication'; readonly name: string }
+  /** Of a removed mirror, deletionPolicy Delete. */
+  | { readonly kind: 'drop-table'; readonly record: TableRecord }
+  /** Spools, shadows and the ledger's rows of a removed mirror. The last step. */
+  | { readonly kind: 'forget-mirror' };
 
 /** A table (or, without one, the whole mirror) that cannot go on until the cause is gone. */
 export interface Refusal {

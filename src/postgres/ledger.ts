@@ -4,7 +4,7 @@
  */
 import { MirrorError } from '../core/errors.ts';
 import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
-import type { Generation } from '../core/mirror.ts';
+import type { Generation, Mirror } from '../core/mirror.ts';
 import type { MirrorRecord, ObservedLedger, SavedForeignKey } from '../core/observed.ts';
 import type { TableName } from '../core/table-name.ts';
 import type { TableRecord, TableState } from '../core/table-state.ts';
@@ -46,7 +46,13 @@ async function readVersion(session: Session): Promise<number> {
 async function readMirror(session: Session, mirror: string): Promise<MirrorRecord | undefined> {
   const [row] = await session.query(sql.SELECT_MIRROR, [mirror]);
   if (!row) return undefined;
+  const specHash = row['spec_hash'] ?? undefined;
+  const spec = row['spec'] ?? undefined;
+  const timeline = row['source_timeline'] ?? undefined;
   return {
+    ...(specHash === undefined ? {} : { specHash }),
+    ...(spec === undefined ? {} : { spec: JSON.parse(spec) as Partial<Mirror> }),
+    ...(timeline === undefined ? {} : { sourceTimeline: Number(timeline) }),
     name: text(row, 'name'),
     slot: text(row, 'slot'),
     publication: text(row, 'publication'),
@@ -312,6 +318,7 @@ type LedgerRow = Record<string, string | null>;
 function toTableRecord(row: LedgerRow): TableRecord {
   const tableGeneration = row['observed_table_generation'];
   const sourceOid = row['source_oid'];
+  const excluded = row['excluded_columns'] ?? undefined;
   const verification = row['verification'] ?? undefined;
   const verifyRequestedAt = row['verify_requested_at'] ?? undefined;
   return {
@@ -326,6 +333,7 @@ function toTableRecord(row: LedgerRow): TableRecord {
             table: Number(tableGeneration),
             mirror: Number(text(row, 'observed_mirror_generation')),
           },
+    ...(excluded === undefined ? {} : { excludeColumns: JSON.parse(excluded) as string[] }),
     state: JSON.parse(text(row, 'state')) as TableState,
     ...(verification === undefined
       ? {}

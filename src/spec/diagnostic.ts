@@ -1,7 +1,9 @@
+import type { SpecProblem } from '../core/intent.ts';
+
 /** Each thing that can be wrong with a file, and the reason that condition SpecAccepted gives for it. */
 export const DIAGNOSTIC_REASONS = {
   Unreadable: 'SchemaInvalid',
-  Unsettled: 'SchemaInvalid',
+  Unsettled: 'Unsettled',
   TooLarge: 'SchemaInvalid',
   NotUtf8: 'SchemaInvalid',
   EmptyFile: 'SchemaInvalid',
@@ -29,7 +31,7 @@ export const DIAGNOSTIC_REASONS = {
   DestinationConflict: 'SemanticInvalid',
   Loop: 'SemanticInvalid',
   NotSupported: 'SemanticInvalid',
-} as const satisfies Record<string, 'SchemaInvalid' | 'SemanticInvalid' | 'DuplicateName'>;
+} as const satisfies Record<string, SpecProblem['reason']>;
 
 export type DiagnosticCode = keyof typeof DIAGNOSTIC_REASONS;
 

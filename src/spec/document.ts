@@ -1,5 +1,5 @@
 /** The documents as users write them: what the schemas accept, before defaults. */
-import type { ResyncStrategy, SecretReference, SslMode } from '../core/mirror.ts';
+import type { ResyncStrategy, SecretReference, SslMode, Weekday } from '../core/mirror.ts';
 
 export interface ConnectionSpec {
   readonly host: string;
@@ -26,6 +26,7 @@ export interface MirrorSpec {
   readonly source: string | ConnectionSpec;
   readonly destination: string | ConnectionSpec;
   readonly suspend?: boolean;
+  readonly suspendReason?: string;
   readonly deletionPolicy?: 'Retain' | 'Delete';
   readonly resyncStrategy?: ResyncStrategy;
   readonly resyncGeneration?: number;
@@ -33,7 +34,7 @@ export interface MirrorSpec {
   readonly replicateForeignKeys?: boolean;
   readonly schemaChanges?: 'Apply' | 'Stop';
   readonly onSlotLoss?: 'Stop' | 'Resync';
-  readonly maintenanceWindows?: readonly object[];
+  readonly maintenanceWindows?: readonly WindowSpec[];
   readonly publication?: string;
   readonly snapshot?: {
     readonly initial?: boolean;
@@ -43,6 +44,14 @@ export interface MirrorSpec {
   };
   readonly cdc?: { readonly maxBatchSize?: number; readonly idleTimeoutSeconds?: number };
   readonly tables: readonly TableSpec[];
+}
+
+export interface WindowSpec {
+  readonly days?: readonly Weekday[];
+  readonly start: string;
+  /** `4h`, `90m`, `1h30m` */
+  readonly duration: string;
+  readonly timeZone?: string;
 }
 
 export interface MirrorDocument {

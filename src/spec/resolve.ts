@@ -1,6 +1,18 @@
-import type { Connection, Mirror, MirrorTable } from '../core/mirror.ts';
+import type {
+  Connection,
+  MaintenanceWindow,
+  Mirror,
+  MirrorTable,
+  Weekday,
+} from '../core/mirror.ts';
 import { parseTableName, type TableName } from '../core/table-name.ts';
-import type { ConnectionSpec, MirrorDocument, MirrorSpec, TableSpec } from './document.ts';
+import type {
+  ConnectionSpec,
+  MirrorDocument,
+  MirrorSpec,
+  TableSpec,
+  WindowSpec,
+} from './document.ts';
 import { hashSpec } from './hash.ts';
 
 /**
@@ -24,12 +36,14 @@ export function resolveMirror(
     slot: ownName,
     publication: { name: spec.publication ?? ownName, managed: spec.publication === undefined },
     suspend: spec.suspend ?? false,
+    ...(spec.suspendReason === undefined ? {} : { suspendReason: spec.suspendReason }),
     deletionPolicy: spec.deletionPolicy ?? 'Retain',
     resyncGeneration: spec.resyncGeneration ?? 0,
     replicateIndexes: spec.replicateIndexes ?? true,
     replicateForeignKeys: spec.replicateForeignKeys ?? true,
     schemaChanges: spec.schemaChanges ?? 'Apply',
     onSlotLoss: spec.onSlotLoss ?? 'Stop',
+    maintenanceWindows: (spec.maintenanceWindows ?? []).map(resolveWindow),
     snapshot: {
       initial: snapshot.initial ?? true,
       rowsPerPartition: snapshot.rowsPerPartition ?? 250_000,
@@ -51,6 +65,18 @@ function resolveTable(table: TableSpec, spec: MirrorSpec): MirrorTable {
     excludeColumns: table.excludeColumns ?? [],
     generation: { table: table.resyncGeneration ?? 0, mirror: spec.resyncGeneration ?? 0 },
     resyncStrategy: table.resyncStrategy ?? spec.resyncStrategy ?? 'truncate',
+  };
+}
+
+const EVERY_DAY: readonly Weekday[] = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+
+function resolveWindow({ days, start, duration, timeZone }: WindowSpec): MaintenanceWindow {
+  const [, hours, minutes] = /^(?:(\d+)h)?(?:(\d+)m)?$/.exec(duration) ?? [];
+  return {
+    days: days ?? EVERY_DAY,
+    start,
+    durationMinutes: Number(hours ?? 0) * 60 + Number(minutes ?? 0),
+    timeZone: timeZone ?? 'UTC',
   };
 }
 

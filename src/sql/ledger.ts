@@ -73,6 +73,13 @@ alter table bunnydb.tables
   add column verification jsonb,
   add column verify_requested_at timestamptz;
 `,
+  /* sql */ `
+alter table bunnydb.mirrors
+  add column spec jsonb,
+  add column source_timeline bigint;
+alter table bunnydb.tables
+  add column excluded_columns jsonb;
+`,
 ];
 
 export const SELECT_LEDGER_VERSION = /* sql */ `
@@ -86,8 +93,9 @@ export const INSERT_VERSION = /* sql */ `insert into bunnydb.version (version) v
 export const LOCK_MIGRATION = /* sql */ `select pg_advisory_xact_lock(7020114000000001)`;
 
 export const SELECT_MIRROR = /* sql */ `
-select name, epoch, slot, publication, slot_state, source_system_identifier, source_database, applied_lsn
-from bunnydb.mirrors
+select name, epoch, slot, publication, slot_state, source_system_identifier, source_database, applied_lsn,
+  spec_hash, to_jsonb(one) ->> 'spec' as spec, to_jsonb(one) ->> 'source_timeline' as source_timeline
+from bunnydb.mirrors as one
 where name = $1`;
 
 export const INSERT_MIRROR = /* sql */ `
@@ -132,6 +140,7 @@ update bunnydb.mirrors set applied_lsn = $3 where name = $1 and epoch = $2`;
 export const SELECT_TABLES = /* sql */ `
 select id, source_schema, source_name, destination_schema, destination_name, source_oid,
   observed_table_generation, observed_mirror_generation, state,
+  to_jsonb(one) ->> 'excluded_columns' as excluded_columns,
   to_jsonb(one) ->> 'verification' as verification,
   to_char((to_jsonb(one) ->> 'verify_requested_at')::timestamptz at time zone 'UTC',
     'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as verify_requested_at

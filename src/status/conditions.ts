@@ -1,5 +1,6 @@
 /** The conditions of a mirror, in Kubernetes' form. Pure. */
 import { ERROR_RULES, type ErrorCode, type MirrorError } from '../core/errors.ts';
+import type { SpecProblem } from '../core/intent.ts';
 import type { Step } from '../plan/plan.ts';
 import type { TableStatus } from './table-status.ts';
 import type { MirrorState, MirrorView } from './view.ts';
@@ -23,7 +24,12 @@ export type ConditionReason =
   | 'CatchingUp'
   | 'Suspended'
   | 'Valid'
-  | 'SchemaInvalid'
+  | SpecProblem['reason']
+  | 'OutsideMaintenanceWindow'
+  | 'RemovalPending'
+  | 'Terminating'
+  | 'DriftDetected'
+  | 'NoDriftDetected'
   | 'GenerationReverted';
 
 export interface Condition {
@@ -71,7 +77,8 @@ function ready({ view, state, tables }: Known): Verdict {
     reason,
     message,
   });
-  if (view.specErrors[0] !== undefined) return no('SchemaInvalid', view.specErrors[0]);
+  const [problem] = view.problems;
+  if (problem !== undefined) return no(problem.reason, problem.text);
   if (view.mirror.suspend) return no('Suspended', 'suspend is true in the mirror file');
   const error = mirrorError(view);
   if (error) return no(error.code, oneLine(error));
@@ -156,7 +163,7 @@ function stalled({ view, tables }: Known): Verdict[] {
 }
 
 function specAccepted({ view }: Known): Verdict {
-  const [first] = view.specErrors;
+  const [first] = view.problems;
   if (first === undefined)
     return {
       type: 'SpecAccepted',
@@ -164,8 +171,8 @@ function specAccepted({ view }: Known): Verdict {
       reason: 'Valid',
       message: `from ${view.mirror.file}`,
     };
-  const message = `${first} (the last good spec runs on)`;
-  return { type: 'SpecAccepted', status: 'False', reason: 'SchemaInvalid', message };
+  const message = `${first.text} (the last good spec runs on)`;
+  return { type: 'SpecAccepted', status: 'False', reason: first.reason, message };
 }
 
 /** Whether each table was found to be like its source since it was copied. */

@@ -1,5 +1,6 @@
 /** What a status is computed from: the daemon's knowledge of one mirror, as plain data. */
 import type { MirrorError } from '../core/errors.ts';
+import type { Intent } from '../core/intent.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Mirror, ResyncStrategy } from '../core/mirror.ts';
 import type { ObservedSlot } from '../core/observed.ts';
@@ -31,8 +32,10 @@ export interface MirrorView {
   readonly stream: StreamView | undefined;
   /** What ended the last pass or the stream; undefined when all is well. */
   readonly failure: MirrorError | undefined;
-  /** Errors of the newest file, while an older spec runs on. */
-  readonly specErrors: readonly string[];
+  /** Of the newest file, while an older spec runs on. */
+  readonly problems: Intent['problems'];
+  readonly presence: Intent['presence'];
+  readonly leaving: Intent['leaving'];
 }
 
 export interface StreamView {

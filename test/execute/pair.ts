@@ -114,6 +114,11 @@ export class Pair implements AsyncDisposable {
       case 'drop-shadow':
       case 'adopt-table':
       case 'retire-table':
+      case 'accept-spec':
+      case 'release-slot':
+      case 'drop-publication':
+      case 'drop-table':
+      case 'forget-mirror':
         throw new Error(`${step.kind} is not for these tests`);
       default:
         return executeProvision(ctx, step);
@@ -175,6 +180,7 @@ export async function openPair(
     replicateForeignKeys: true,
     schemaChanges: 'Apply',
     onSlotLoss: 'Stop',
+    maintenanceWindows: [],
     snapshot: {
       initial: true,
       rowsPerPartition: 250_000,

@@ -67,6 +67,7 @@ export function mirror(
     replicateForeignKeys: true,
     schemaChanges: 'Apply',
     onSlotLoss: 'Stop',
+    maintenanceWindows: [],
     snapshot: { initial: true, rowsPerPartition: 1, maxParallelWorkers: 1, tablesInParallel: 1 },
     cdc: { maxBatchSize: 1, idleTimeoutSeconds: 1 },
     tables,
@@ -287,6 +288,7 @@ export function observed(world: World = {}): Observed {
       : [record(source, undefined, { destination: name(look.destination ?? source) })],
   );
   return {
+    at: '2026-01-01T00:00:00.000Z',
     source: server(world.source),
     destination: server({ systemIdentifier: '2', ...world.destination }),
     slot: 'slot' in world ? world.slot : SLOT,
@@ -333,7 +335,7 @@ export function sketch(step: Step): string {
     case 'validate-foreign-key':
       return `validate-foreign-key ${step.name}`;
     case 'retire-table':
-      return `retire-table ${formatTableName(step.record.source)}`;
+      return `retire-table ${formatTableName(step.record.source)}${step.drop ? ' drop' : ''}`;
     case 'create-table':
     case 'publish-table':
     case 'register-table':
@@ -343,9 +345,16 @@ export function sketch(step: Step): string {
     case 'drop-shadow':
     case 'adopt-table':
       return `${step.kind} ${formatTableName(step.table.source)}`;
+    case 'drop-table':
+      return `drop-table ${formatTableName(step.record.destination)}`;
+    case 'drop-publication':
+      return `drop-publication ${step.name}`;
     case 'migrate-ledger':
     case 'register-mirror':
     case 'reset-slot':
+    case 'accept-spec':
+    case 'release-slot':
+    case 'forget-mirror':
       return step.kind;
   }
 }

@@ -43,6 +43,7 @@ spec:
   source: from
   destination: {host: /run/pg, port: 6000, database: D, user: U, password: {file: p}, sslMode: disable, sslRootCert: r, sslCert: c, sslKey: k}
   suspend: true
+  suspendReason: INC-1
   deletionPolicy: Delete
   resyncStrategy: swap
   resyncGeneration: 7
@@ -85,12 +86,14 @@ spec:
     slot: 'bunny_prod',
     publication: { name: 'theirs', managed: false },
     suspend: true,
+    suspendReason: 'INC-1',
     deletionPolicy: 'Delete',
     resyncGeneration: 7,
     replicateIndexes: false,
     replicateForeignKeys: false,
     schemaChanges: 'Stop',
     onSlotLoss: 'Resync',
+    maintenanceWindows: [],
     snapshot: { initial: false, rowsPerPartition: 10, maxParallelWorkers: 2, tablesInParallel: 3 },
     cdc: { maxBatchSize: 5, idleTimeoutSeconds: 0.5 },
     tables: [

@@ -39,6 +39,7 @@ const NO_DEFAULT = new Set([
   'sslRootCert', // the authorities of the system
   'sslCert', // no certificate is shown
   'sslKey',
+  'suspendReason', // nobody has to say why
   'publication', // bunny_<name>, made and owned by us
   'tables[].destination', // as source
   'tables[].resyncStrategy', // as the mirror's

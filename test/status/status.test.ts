@@ -49,7 +49,9 @@ function view(more: Partial<MirrorView> = {}): MirrorView {
     failures: new Map(),
     stream: STREAM,
     failure: undefined,
-    specErrors: [],
+    problems: [],
+    presence: { kind: 'present' },
+    leaving: [],
     ...more,
   };
 }
@@ -246,7 +248,9 @@ const CASES: readonly StatusCase[] = [
   },
   {
     name: 'a newer file that is refused',
-    view: view({ specErrors: ['shop.yaml:3:1 unknown key sorce'] }),
+    view: view({
+      problems: [{ reason: 'SchemaInvalid', text: 'shop.yaml:3:1 unknown key sorce' }],
+    }),
     state: 'RUNNING',
     conditions: [
       'Ready=False SchemaInvalid',

@@ -55,7 +55,9 @@ function statusOf(more: Partial<MirrorView>): Status {
     failures: new Map(),
     stream: { appliedLsn: 1n as Lsn, lagBytes: 0, lagSeconds: 0 },
     failure: undefined,
-    specErrors: [],
+    problems: [],
+    presence: { kind: 'present' },
+    leaving: [],
     ...more,
   };
   const status = computeStatus(view, undefined, NOW);
