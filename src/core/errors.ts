@@ -106,11 +106,11 @@ export const ERROR_RULES = {
     hint: 'Creating a slot waits for every transaction that was open; end the one that the message names.',
   },
   SlotLost: {
-    retry: 'backoff',
+    retry: 'when-spec-changes',
     hint: 'Changes are gone from the source. Set onSlotLoss: Resync to copy every table again; until then nothing is applied.',
   },
   TargetRewound: {
-    retry: 'backoff',
+    retry: 'when-spec-changes',
     hint: 'The destination is older than what the source was told to forget, as after a restore: changes are gone. Set onSlotLoss: Resync to copy every table again; until then nothing is applied.',
   },
   SlotUnknown: {

@@ -1,6 +1,9 @@
 /** The conditions of a mirror, in Kubernetes' form. Pure. */
 import { ERROR_RULES, type ErrorCode, type MirrorError } from '../core/errors.ts';
 import type { SpecProblem } from '../core/intent.ts';
+import { formatTableName } from '../core/table-name.ts';
+import { describeStep } from '../plan/describe.ts';
+import { driftOf } from '../plan/drifted.ts';
 import type { Step } from '../plan/plan.ts';
 import type { TableStatus } from './table-status.ts';
 import type { MirrorState, MirrorView } from './view.ts';
@@ -12,12 +15,14 @@ export type ConditionType =
   | 'Stalled'
   | 'SpecAccepted'
   | 'Verified'
+  | 'Drifted'
   | 'ResyncGenerationBehind';
 
 export type ConditionReason =
   | ErrorCode
   | 'ReconciliationSucceeded'
   | 'Progressing'
+  | 'ProgressingWithRetry'
   | 'ResyncInProgress'
   | 'InitialCopy'
   | 'Streaming'
@@ -58,6 +63,7 @@ export function conditionsOf(known: Known, previous: readonly Condition[], now: 
     ...stalled(known),
     specAccepted(known),
     verified(known),
+    ...drifted(known),
     ...generationBehind(known),
   ];
   return verdicts.map((verdict) => {
@@ -77,9 +83,11 @@ function ready({ view, state, tables }: Known): Verdict {
     reason,
     message,
   });
+  if (view.presence.kind === 'removed') return no('Terminating', terminatingLine(view));
   const [problem] = view.problems;
   if (problem !== undefined) return no(problem.reason, problem.text);
-  if (view.mirror.suspend) return no('Suspended', 'suspend is true in the mirror file');
+  if (view.presence.kind === 'missing') return no('RemovalPending', view.presence.message);
+  if (view.mirror.suspend) return no('Suspended', suspendedLine(view));
   const error = mirrorError(view);
   if (error) return no(error.code, oneLine(error));
   const silence = silenceLine(view);
@@ -94,13 +102,13 @@ function ready({ view, state, tables }: Known): Verdict {
   if (state === 'SNAPSHOTTING')
     return no('InitialCopy', `${count(live, tables.length)} tables are live`);
   if (state === 'RESYNCING') return no('ResyncInProgress', resyncingLine(tables));
-  if (
-    view.plan === undefined ||
-    view.stream === undefined ||
-    live < tables.length ||
-    view.plan.steps.some(isOwed)
-  )
+  const isStreaming = view.plan !== undefined && view.stream !== undefined;
+  const owed = view.plan?.steps.filter(isOwed) ?? [];
+  if (isStreaming && owed.length > 0 && owed.every(isHeld))
+    return no('OutsideMaintenanceWindow', stepLine(owed));
+  if (!isStreaming || live < tables.length || owed.length > 0)
     return no('Progressing', `${count(live, tables.length)} tables are live`);
+  if (view.leaving.length > 0) return no('RemovalPending', leavingLine(view));
   return {
     type: 'Ready',
     status: 'True',
@@ -116,12 +124,14 @@ function isOwed(step: Step): boolean {
 
 function replicating({ view }: Known): Verdict {
   const base = { type: 'Replicating' } as const;
+  if (view.presence.kind === 'removed')
+    return { ...base, status: 'False', reason: 'Terminating', message: 'its file was removed' };
   if (view.mirror.suspend)
     return {
       ...base,
       status: 'False',
       reason: 'Suspended',
-      message: 'suspend is true in the mirror file',
+      message: suspendedLine(view),
     };
   const silence = silenceLine(view);
   if (silence !== undefined)
@@ -138,19 +148,33 @@ function replicating({ view }: Known): Verdict {
   return { ...base, status: 'Unknown', reason: 'Progressing', message: 'not started yet' };
 }
 
-function reconciling({ view }: Known): Verdict[] {
-  const steps = view.plan?.steps.length ?? 0;
-  if (view.mirror.suspend || (steps === 0 && view.runs.size === 0)) return [];
+/** Work is under way, or waits for its time. */
+function reconciling({ view, state, tables }: Known): Verdict[] {
+  const yes = (reason: ConditionReason, message: string): Verdict[] => [
+    { type: 'Reconciling', status: 'True', reason, message },
+  ];
+  if (view.presence.kind === 'removed') return yes('Terminating', terminatingLine(view));
+  const steps = view.plan?.steps ?? [];
+  if (view.mirror.suspend || (steps.length === 0 && view.runs.size === 0)) return [];
+  if (view.runs.size === 0 && steps.every(isHeld))
+    return yes('OutsideMaintenanceWindow', stepLine(steps));
+  if (state === 'RESYNCING') return yes('ResyncInProgress', resyncingLine(tables));
   const message =
-    view.runs.size > 0 ? `${view.runs.size} tables are copied or compared` : `${steps} steps to go`;
-  return [{ type: 'Reconciling', status: 'True', reason: 'Progressing', message }];
+    view.runs.size > 0
+      ? `${view.runs.size} tables are copied or compared`
+      : `${steps.length} steps to go`;
+  return yes(view.failures.size > 0 ? 'ProgressingWithRetry' : 'Progressing', message);
 }
 
 /** Only what a human must edit: everything else is tried again by itself. */
 function stalled({ view, tables }: Known): Verdict[] {
+  const yes = (reason: ConditionReason, message: string): Verdict[] => [
+    { type: 'Stalled', status: 'True', reason, message },
+  ];
+  const problem = view.problems.find(({ reason }) => reason !== 'Unsettled');
+  if (problem !== undefined) return yes(problem.reason, problem.text);
   const error = mirrorError(view);
-  if (error?.retry === 'when-spec-changes')
-    return [{ type: 'Stalled', status: 'True', reason: error.code, message: oneLine(error) }];
+  if (error !== undefined && waitsForHuman(error, view)) return yes(error.code, oneLine(error));
   const table = tables.find(
     (one) =>
       one.error !== undefined &&
@@ -158,8 +182,14 @@ function stalled({ view, tables }: Known): Verdict[] {
       one.resyncStatus !== 'in_progress' &&
       ERROR_RULES[one.error.code].retry === 'when-spec-changes',
   );
-  if (!table?.error) return [];
-  return [{ type: 'Stalled', status: 'True', reason: table.error.code, message: tableLine(table) }];
+  return table?.error ? yes(table.error.code, tableLine(table)) : [];
+}
+
+/** By onSlotLoss: Resync a slot that was just found lost is made anew by the next pass. */
+function waitsForHuman({ code, retry }: MirrorError, { mirror, presence }: MirrorView): boolean {
+  if (presence.kind === 'removed') return false;
+  const isLoss = code === 'SlotLost' || code === 'TargetRewound';
+  return retry === 'when-spec-changes' && !(isLoss && mirror.onSlotLoss === 'Resync');
 }
 
 function specAccepted({ view }: Known): Verdict {
@@ -190,6 +220,16 @@ function verified({ tables }: Known): Verdict {
     : { ...base, status: 'True', reason: 'ReconciliationSucceeded', message };
 }
 
+/** Nothing is known of the databases before they were looked at. */
+function drifted({ view }: Known): Verdict[] {
+  if (view.plan === undefined) return [];
+  const lines = driftOf(view.plan);
+  const type = 'Drifted';
+  return lines.length > 0
+    ? [{ type, status: 'True', reason: 'DriftDetected', message: lines.join('; ') }]
+    : [{ type, status: 'False', reason: 'NoDriftDetected', message: '' }];
+}
+
 function generationBehind({ view }: Known): Verdict[] {
   const behind = view.plan?.notices.filter(({ reason }) => reason === 'GenerationReverted') ?? [];
   if (behind.length === 0) return [];
@@ -197,6 +237,31 @@ function generationBehind({ view }: Known): Verdict[] {
   return [
     { type: 'ResyncGenerationBehind', status: 'True', reason: 'GenerationReverted', message },
   ];
+}
+
+/** It waits for a maintenance window. */
+function isHeld(step: Step): boolean {
+  return 'heldUntil' in step && step.heldUntil !== undefined;
+}
+
+function stepLine(steps: readonly Step[]): string {
+  return steps.map((step) => describeStep(step).text).join('; ');
+}
+
+function suspendedLine({ mirror: { suspendReason } }: MirrorView): string {
+  const line = 'suspend is true in the mirror file';
+  return suspendReason === undefined ? line : `${line}: ${suspendReason}`;
+}
+
+function terminatingLine(view: MirrorView): string {
+  const error = mirrorError(view);
+  const line = `its file was removed (deletionPolicy ${view.mirror.deletionPolicy})`;
+  return error === undefined ? line : `${line}; ${oneLine(error)}`;
+}
+
+function leavingLine({ leaving }: MirrorView): string {
+  const names = leaving.map(formatTableName).join(', ');
+  return `no longer in the file: ${names}; retired when that was so for the removal grace`;
 }
 
 function mirrorError(view: MirrorView): MirrorError | undefined {

@@ -57,6 +57,7 @@ export function computeStatus(view: MirrorView, previous: Status | undefined, no
 }
 
 function stateOf(view: MirrorView, tables: readonly TableStatus[]): MirrorState {
+  if (view.presence.kind === 'removed') return 'TERMINATING';
   if (view.mirror.suspend) return 'SUSPENDED';
   if (view.stream === undefined && view.failure !== undefined) return 'FAILED';
   if (view.plan?.refusals.some(({ table }) => table === undefined) === true) return 'FAILED';
@@ -65,8 +66,21 @@ function stateOf(view: MirrorView, tables: readonly TableStatus[]): MirrorState 
     return tables.every(({ phase }) => phase === 'Pending') && view.runs.size === 0
       ? 'PENDING'
       : 'SNAPSHOTTING';
-  if (tables.some(({ resyncStatus }) => resyncStatus === 'in_progress')) return 'RESYNCING';
+  const held = heldTables(view);
+  const isResynced = ({ source, resyncStatus }: TableStatus): boolean =>
+    resyncStatus === 'in_progress' && !held.has(source);
+  if (tables.some(isResynced)) return 'RESYNCING';
   return 'RUNNING';
+}
+
+/** Those whose resync waits for a maintenance window. */
+function heldTables({ plan }: MirrorView): ReadonlySet<string> {
+  const held = (plan?.steps ?? []).flatMap((step) =>
+    step.kind === 'copy-table' && step.heldUntil !== undefined
+      ? [formatTableName(step.table.source)]
+      : [],
+  );
+  return new Set(held);
 }
 
 function mirrorGeneration({ mirror, records }: MirrorView): { desired: number; observed?: number } {

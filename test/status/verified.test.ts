@@ -1,23 +1,14 @@
 /** What the status says of comparisons. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { Lsn } from '../../src/core/lsn.ts';
 import type { TableRecord, TableState } from '../../src/core/table-state.ts';
 import type { Verification } from '../../src/core/verification.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { computeStatus, type Status } from '../../src/status/status.ts';
 import type { MirrorView } from '../../src/status/view.ts';
-import { FAILURE, mirror, observed, record, shape, SLOT, table } from '../plan/fixtures.ts';
+import { FAILURE, mirror, observed, record, shape, table } from '../plan/fixtures.ts';
+import { assertValid, NOW, SPEC, view } from './views.ts';
 
-const schemaUrl = new URL('../../schemas/status.schema.json', import.meta.url);
-const validate = new Ajv2020({ strict: true, allErrors: true }).compile(
-  JSON.parse(readFileSync(schemaUrl, 'utf8')) as object,
-);
-
-const NOW = new Date('2026-11-22T20:01:02.345Z');
-const SPEC = { specHash: `sha256:${'0'.repeat(64)}` };
 const MATCH: Verification = {
   result: 'Match',
   generation: { table: 0, mirror: 0 },
@@ -46,22 +37,9 @@ function compared(first: Verification, state: TableState = { phase: 'Live' }): T
 }
 
 function statusOf(more: Partial<MirrorView>): Status {
-  const view: MirrorView = {
-    mirror: mirror([USERS, OTHER], SPEC),
-    plan: planMirror(mirror(), observed()),
-    slot: SLOT,
-    records: compared(MATCH),
-    runs: new Map(),
-    failures: new Map(),
-    stream: { appliedLsn: 1n as Lsn, lagBytes: 0, lagSeconds: 0 },
-    failure: undefined,
-    problems: [],
-    presence: { kind: 'present' },
-    leaving: [],
-    ...more,
-  };
-  const status = computeStatus(view, undefined, NOW);
-  assert.ok(validate(status), JSON.stringify(validate.errors));
+  const known = view({ mirror: mirror([USERS, OTHER], SPEC), records: compared(MATCH), ...more });
+  const status = computeStatus(known, undefined, NOW);
+  assertValid(status);
   return status;
 }
 
