@@ -267,6 +267,8 @@ const QUOTES_VALUES: ReadonlySet<string> = new Set([
   '22003',
   '22007',
   '22008',
+  // tsvector and its like speak of a syntax error in the value.
+  '42601',
 ]);
 
 /**
@@ -279,10 +281,17 @@ export function classify(thrown: unknown, doing?: string): MirrorError {
   const known = code === undefined ? undefined : CODE_BY_DRIVER_CODE.get(code);
   const text =
     (thrown instanceof Error ? thrown.message || code : String(thrown)) ?? 'unknown error';
-  const shown = code !== undefined && QUOTES_VALUES.has(code) ? text.replace(/".*"/s, '"…"') : text;
+  const shown = thrown instanceof Error ? wordsOf(thrown) || text : text;
   const message = (doing ? `${doing}: ${shown}` : shown).replaceAll(/\s+/g, ' ');
   const cause = shown === text ? thrown : withoutValue(thrown as Error, text, shown);
   return new MirrorError(known ?? 'Unexpected', message, { cause });
+}
+
+/** Its message, without the value that it quotes. */
+export function wordsOf(thrown: Error): string {
+  const code = driverCode(thrown);
+  const isQuoting = code !== undefined && QUOTES_VALUES.has(code);
+  return isQuoting ? thrown.message.replace(/".*"/s, '"…"') : thrown.message;
 }
 
 /** What a log may print of a driver's error whose own words hold a value. */
