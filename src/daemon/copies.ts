@@ -5,7 +5,7 @@ import type { CopyProgress } from '../copy/copy-table.ts';
 import type { Clock } from '../core/clock.ts';
 import { classify } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { Mirror, MirrorTable, ResyncStrategy } from '../core/mirror.ts';
+import type { MaintenanceWindow, Mirror, MirrorTable, ResyncStrategy } from '../core/mirror.ts';
 import type { Observed } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import { nextTableState, type TableFailure } from '../core/table-state.ts';
@@ -42,6 +42,7 @@ export interface CopiesOptions {
 export class Copies {
   readonly #options: CopiesOptions;
   readonly #runs = new Map<string, Run>();
+  #windows: readonly MaintenanceWindow[] = [];
 
   constructor(options: CopiesOptions) {
     this.#options = options;
@@ -59,6 +60,7 @@ export class Copies {
 
   /** Starts what the plan wants, as far as the limits and back-offs allow; stops what it wants otherwise. */
   follow(mirror: Mirror, plan: Plan, observed: Observed): void {
+    this.#windows = mirror.maintenanceWindows;
     const copies = plan.steps.filter(
       (step) => step.kind === 'copy-table' || step.kind === 'replay-table',
     );
@@ -75,7 +77,7 @@ export class Copies {
     for (const step of wanted) {
       const key = formatTableName(step.table.source);
       if (this.#busy() >= mirror.snapshot.tablesInParallel) return;
-      if (this.#runs.has(key) || this.#options.failures.waitMs(key) > 0) continue;
+      if (this.#runs.has(key) || this.#options.failures.waitMs(key) > 0 || isHeld(step)) continue;
       if (!this.#isAsObserved(step, observed)) {
         this.#options.onLookAgain();
         continue;
@@ -190,12 +192,14 @@ export class Copies {
       log,
       clock,
       signal: how.signal,
+      windows: () => this.#windows,
       onStep: (copyStep) => this.#onStep(key, copyStep, log),
       onProgress: (progress) => this.#onProgress(key, progress),
       onWaiting: (waiting) => {
+        const wasWaiting = this.#runs.get(key)?.view.waitsFor !== undefined;
         this.#update(key, waiting);
         // Its place may be free now.
-        if (waiting.tries === 1) this.#options.onLookAgain();
+        if (!wasWaiting) this.#options.onLookAgain();
       },
     };
     if (step.kind === 'verify-table') {
@@ -256,6 +260,11 @@ export class Copies {
       return { result: undefined, changed: [{ ...record, state }] };
     });
   }
+}
+
+/** It waits for its maintenance window. */
+function isHeld(step: CopyStepOfPlan): boolean {
+  return step.kind === 'copy-table' && step.heldUntil !== undefined;
 }
 
 function majorOf(version: number): number {

@@ -10,6 +10,7 @@ import {
 } from '../core/table-state.ts';
 import { observeDestinationShape } from '../observe/shapes.ts';
 import { desiredShape } from '../plan/desired-shape.ts';
+import { nextOpening } from '../plan/windows.ts';
 import { dropSpool, writeTableState } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { rowsMissing } from '../stream/applier.ts';
@@ -20,6 +21,8 @@ import { ownSequences } from './schema.ts';
 import { dropShadow } from './shadow.ts';
 import { prepareSwap, swapTables } from './swap.ts';
 import { openDestination, recordOf, type CopyRunOptions } from './table-run.ts';
+
+const WINDOW_POLL_MS = 1_000;
 
 /** The rest is replayed, the table is Live, its spool is gone: one transaction. */
 export async function handOver(options: CopyRunOptions, replay: Replay): Promise<TableRecord> {
@@ -43,6 +46,7 @@ export async function handOverBySwap(
     for (;;) {
       // What came since the last try must not be left for the boundary.
       await replayUntilShort(options, replay);
+      if (await sleepOutsideWindow(options)) continue;
       const swapped = await trySwap(options, replay);
       if (swapped !== undefined) return swapped;
     }
@@ -51,6 +55,21 @@ export async function handOverBySwap(
     options.log.info({ err: error }, 'what the swap left is dropped later'),
   );
   return record;
+}
+
+/** True after a while when no maintenance window is open: the shadow is to be kept close meanwhile. */
+async function sleepOutsideWindow({
+  windows,
+  clock,
+  signal,
+  onWaiting,
+}: CopyRunOptions): Promise<boolean> {
+  const opens = nextOpening(windows(), clock.now());
+  if (opens === undefined) return false;
+  signal.throwIfAborted();
+  onWaiting({ tries: 1, waitsFor: `waits for the maintenance window that opens at ${opens}` });
+  await clock.sleep(WINDOW_POLL_MS, signal);
+  return true;
 }
 
 /** The table is Live: what fails here is the plan's to do again, and nothing of the copy's. */
@@ -118,13 +137,10 @@ async function goLive(
     type: 'handedOver',
     ...(diverged === undefined ? {} : { diverged }),
   });
-  const observed = record.state.phase === 'CatchingUp' ? record.state.run?.generation : undefined;
+  const done = record.state.phase === 'CatchingUp' ? record.state.run : undefined;
   await dropSpool(session, record.id);
-  await writeTableState(session, options.owner, record.id, {
-    state,
-    ...(observed ? { observed } : {}),
-  });
-  const changed = observed ? copied(record, state, observed) : { ...record, state };
+  await writeTableState(session, options.owner, record.id, { state, ...(done ? { done } : {}) });
+  const changed = done ? copied(record, state, done) : { ...record, state };
   return { result: changed, changed: [changed] };
 }
 

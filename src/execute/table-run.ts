@@ -2,7 +2,7 @@
 import type { CopyProgress } from '../copy/copy-table.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import type { Mirror, MirrorTable } from '../core/mirror.ts';
+import type { MaintenanceWindow, Mirror, MirrorTable } from '../core/mirror.ts';
 import type { TableShape } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import {
@@ -45,6 +45,8 @@ export interface CopyRunOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Of the newest file: they may be edited while a swap waits for one. */
+  readonly windows: () => readonly MaintenanceWindow[];
   readonly onStep: (step: CopyStep) => void;
   readonly onProgress: (progress: CopyProgress) => void;
   readonly onWaiting: (waiting: Waiting) => void;

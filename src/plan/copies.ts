@@ -8,6 +8,7 @@ import { refuse } from './refuse.ts';
 import { swapRefusals, truncateRefusals } from './swap.ts';
 import type { TableCase } from './table-case.ts';
 import { wantsVerification } from './verify.ts';
+import { nextOpening } from './windows.ts';
 
 type CopyReason = Extract<Step, { kind: 'copy-table' }>['reason'];
 
@@ -28,7 +29,8 @@ export function planCopy(
   look: Observed,
 ): { steps: Step[]; refusals: Refusal[] } {
   const { table, observed } = tableCase;
-  const decision = decide(tableCase, mirror);
+  const opens = nextOpening(mirror.maintenanceWindows, new Date(look.at));
+  const decision = decide(tableCase, mirror, opens !== undefined);
   switch (decision.do) {
     case 'nothing':
       return { steps: [], refusals: [] };
@@ -60,6 +62,7 @@ export function planCopy(
             generation: reached(tableCase),
             estimatedRows: observed.sourceShape?.estimatedRows ?? -1,
             estimatedBytes: observed.sourceShape?.totalBytes ?? 0,
+            ...(opens !== undefined && reason === 'resync' ? { heldUntil: opens } : {}),
           },
         ],
         refusals: [],
@@ -89,7 +92,8 @@ export function generationNotices({ table, record }: TableCase): Notice[] {
   ];
 }
 
-function decide(tableCase: TableCase, mirror: Mirror): Decision {
+/** `held`: no maintenance window is open. It holds back what disturbs readers: no first rows, and no end of what was begun. */
+function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
   const { table, record, observed, published } = tableCase;
   if (record === undefined) return decideFirst(tableCase, mirror);
   const { state } = record;
@@ -115,7 +119,7 @@ function decide(tableCase: TableCase, mirror: Mirror): Decision {
       return copy('retry');
     case 'CatchingUp':
       if (isGone || lacksShadow(tableCase)) return copy('retry');
-      return bumped ? copy('resync') : { do: 'replay' };
+      return bumped && !held ? copy('resync') : { do: 'replay' };
     case 'Live':
       if (isGone) return copy('retry');
       return bumped ? copy('resync') : decideVerification(record);

@@ -1,13 +1,21 @@
 /** What a schema cannot say about one mirror or one peer. All findings, in the order of the file. */
+import { IANAZone } from 'luxon';
 import { MAX_IDENTIFIER_BYTES, formatTableName, parseTableName } from '../core/table-name.ts';
-import type { ConnectionSpec, MirrorSpec, PeerDocument, TableSpec } from './document.ts';
+import type {
+  ConnectionSpec,
+  MirrorSpec,
+  PeerDocument,
+  TableSpec,
+  WindowSpec,
+} from './document.ts';
 import { formatFieldPath, type FieldPath } from './field-path.ts';
+import { nearest } from './suggest.ts';
 import type { Finding } from './yaml-file.ts';
 
 /** Checks a mirror by itself; the peers it names are checked in their own files. */
 export function checkMirror(spec: MirrorSpec): Finding[] {
   const { source, destination, publication, maintenanceWindows = [] } = spec;
-  const findings = [
+  return [
     ...(typeof source === 'string' ? [] : checkConnection(source, ['spec', 'source'])),
     ...(typeof destination === 'string'
       ? []
@@ -16,16 +24,18 @@ export function checkMirror(spec: MirrorSpec): Finding[] {
     ...spec.tables.flatMap(checkTable),
     ...checkRepeated(spec.tables, 'source'),
     ...checkRepeated(spec.tables, 'destination'),
+    ...maintenanceWindows.flatMap(checkTimeZone),
   ];
-  if (maintenanceWindows.length > 0)
-    findings.push({
-      code: 'NotSupported',
-      path: ['spec', 'maintenanceWindows'],
-      atKey: true,
-      message: 'spec.maintenanceWindows is not supported yet',
-      hint: 'remove the windows; a resync starts as soon as its counter goes up',
-    });
-  return findings;
+}
+
+function checkTimeZone({ timeZone }: WindowSpec, index: number): Finding[] {
+  if (timeZone === undefined || IANAZone.isValidZone(timeZone)) return [];
+  const path = ['spec', 'maintenanceWindows', index, 'timeZone'];
+  const meant = nearest(timeZone, Intl.supportedValuesOf('timeZone'));
+  const hint =
+    meant === undefined ? 'write an IANA name such as Europe/Berlin' : `did you mean ${meant}?`;
+  const message = `${formatFieldPath(path)} ${JSON.stringify(timeZone)} is no time zone`;
+  return [{ code: 'InvalidValue', path, message, hint }];
 }
 
 /** Checks a peer by itself. */

@@ -180,14 +180,15 @@ test('a certificate needs its key', () => {
   ]);
 });
 
-test('maintenance windows are understood and refused, none are none', () => {
-  const window = '{days: [Sat], start: "01:00", duration: 4h, timeZone: Europe/Berlin}';
-  assert.deepEqual(look({ 'a.yaml': mirrorText(`  maintenanceWindows: [${window}]\n${TABLES}`) }), {
-    found: [
-      'a.yaml:8:3: spec.maintenanceWindows is not supported yet (remove the windows; a resync starts as soon as its counter goes up)',
-    ],
-    used: [],
-  });
-  const none = mirrorText(`  maintenanceWindows: []\n${TABLES}`);
-  assert.deepEqual(look({ 'a.yaml': none }), { found: [], used: ['shop'] });
+test('maintenance windows are understood, and their time zones known', () => {
+  const lookIn = (zone: string): ReturnType<typeof look> =>
+    look({
+      'a.yaml': mirrorText(
+        `  maintenanceWindows: [{days: [Sat], start: "01:00", duration: 4h, timeZone: ${zone}}]\n${TABLES}`,
+      ),
+    });
+  assert.deepEqual(lookIn('Europe/Berlin'), { found: [], used: ['shop'] });
+  assert.deepEqual(lookIn('Europe/Berlino').found, [
+    'a.yaml:8:78: spec.maintenanceWindows[0].timeZone "Europe/Berlino" is no time zone (did you mean Europe/Berlin?)',
+  ]);
 });

@@ -1,0 +1,76 @@
+/** Maintenance windows on real servers: resyncs and swaps wait, the stream does not. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Status } from '../../src/status/status.ts';
+import { sharedClusters } from '../servers/shared.ts';
+import { leftovers } from './leftovers.ts';
+import { TestMirror, type TestSpec } from './test-mirror.ts';
+
+const SETUP = /* sql */ `
+create table a (id int primary key, note text);
+insert into a select g, 'row ' || g from generate_series(1, 100) g;
+`;
+const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+
+/** A minute of a day that is three days away from now. */
+function closed(): object[] {
+  const day = DAYS[(new Date().getUTCDay() + 3) % 7];
+  return [{ days: [day], start: '12:00', duration: '1m' }];
+}
+
+function spec(generation: number, maintenanceWindows: object[]): TestSpec {
+  return {
+    resyncStrategy: 'swap',
+    maintenanceWindows,
+    tables: [{ source: 'public.a', resyncGeneration: generation }],
+  };
+}
+
+function reasonOf({ status }: Status, type: string): string | undefined {
+  return status.conditions.find((condition) => condition.type === type)?.reason;
+}
+
+test('a first copy waits for no window; a resync and a swap do, and changes stream all the while', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
+  await mirror.write(spec(0, closed()));
+  await mirror.start();
+  await mirror.waitReady();
+
+  await mirror.write(spec(1, closed()));
+  const held = await mirror.waitFor(
+    (status) => reasonOf(status, 'Ready') === 'OutsideMaintenanceWindow',
+  );
+  assert.equal(held.status.state, 'RUNNING');
+  assert.equal(reasonOf(held, 'Replicating'), 'Streaming');
+  assert.match(
+    held.status.conditions[0]?.message ?? '',
+    /waits for the maintenance window that opens at \d{4}-.*T12:00:00.000Z/,
+  );
+  await mirror.atSource(`insert into a values (1000, 'while held')`);
+  await mirror.caughtUp();
+  await mirror.assertSame(['a']);
+  const plan = await mirror.command('plan', mirror.name, '--detailed-exitcode');
+  assert.equal(plan.code, 2);
+  assert.match(plan.stdout, /resync by swap .*waits for the maintenance window/);
+
+  // Open while it is filled, shut before it can swap.
+  const { release } = await mirror.holdLockAtDestination('public.a', 'access share');
+  await mirror.write(spec(1, []));
+  await mirror.waitFor(({ status }) => status.tables[0]?.resync?.step === 'HandingOver');
+  await mirror.write(spec(1, closed()));
+  await mirror.waitFor(
+    ({ status }) => status.tables[0]?.resync?.waitsFor?.includes('maintenance window') === true,
+  );
+  await release();
+  await mirror.atSource(`update a set note = 'while held again' where id = 1`);
+  await mirror.caughtUp();
+  await mirror.assertSame(['a']);
+  const [row] = await mirror.atDestination(`select state ->> 'phase' as phase from bunnydb.tables`);
+  assert.equal(row?.['phase'], 'CatchingUp');
+
+  await mirror.write(spec(1, [{ start: '00:00', duration: '24h' }]));
+  await mirror.waitReady();
+  await mirror.assertSame(['a']);
+  await mirror.assertNothingToDo();
+  assert.deepEqual(await leftovers(mirror), []);
+});
