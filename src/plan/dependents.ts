@@ -74,7 +74,10 @@ function planForeignKeysOf(
 }
 
 /** By what it says, under whatever name; or by its name, as another major version may print it otherwise. */
-function findForeignKey(actual: TableShape, desired: ForeignKeyShape): ForeignKeyShape | undefined {
+export function findForeignKey(
+  actual: TableShape,
+  desired: ForeignKeyShape,
+): ForeignKeyShape | undefined {
   const alike = (key: ForeignKeyShape): boolean =>
     sameTable(key.references, desired.references) &&
     key.definition === desired.definition &&

@@ -96,9 +96,9 @@ export function keyDrift(desired: TableShape, actual: TableShape): KeyDrift {
   ]);
   const taken = new Set([...takenIndexes, ...actual.constraints.map(({ name }) => name)]);
   const constraints = desired.constraints.filter(
-    (constraint) => constraint.kind !== 'check' && !hasConstraint(actual, constraint),
+    (constraint) => constraint.kind !== 'check' && findConstraint(actual, constraint) === undefined,
   );
-  const indexes = desired.indexes.filter((index) => !hasIndex(actual, index));
+  const indexes = desired.indexes.filter((index) => findIndex(actual, index) === undefined);
   const otherKey = constraints.some((constraint) => constraint.kind === 'primary key')
     ? actual.constraints.find((constraint) => constraint.kind === 'primary key')
     : undefined;
@@ -115,30 +115,34 @@ export function keyDrift(desired: TableShape, actual: TableShape): KeyDrift {
   };
 }
 
-function hasConstraint(actual: TableShape, desired: ConstraintShape): boolean {
+/** What the destination has for it, under whatever name: a unique constraint may be an index there. */
+export function findConstraint(
+  actual: TableShape,
+  desired: ConstraintShape,
+): ConstraintShape | IndexShape | undefined {
   const alike = (constraint: ConstraintShape): boolean =>
     constraint.kind === desired.kind &&
     (constraint.definition === desired.definition ||
       // The rest (INCLUDE, fillfactor, DEFERRABLE) does not change what identifies a row.
       (desired.kind === 'primary key' && sameList(constraint.columns, desired.columns)));
-  if (actual.constraints.some(alike)) return true;
-  return (
-    desired.kind === 'unique' &&
-    actual.indexes.some(
-      (index) => index.unique && index.valid && index.definition === desired.indexDefinition,
-    )
+  const found = actual.constraints.find(alike);
+  if (found !== undefined || desired.kind !== 'unique') return found;
+  return actual.indexes.find(
+    (index) => index.unique && index.valid && index.definition === desired.indexDefinition,
   );
 }
 
-function hasIndex(actual: TableShape, desired: IndexShape): boolean {
-  return (
-    actual.indexes.some(
-      (index) =>
-        index.valid && index.unique === desired.unique && index.definition === desired.definition,
-    ) ||
-    (desired.unique &&
-      actual.constraints.some((constraint) => constraint.indexDefinition === desired.definition))
+/** Likewise: the index may be a constraint's. */
+export function findIndex(
+  actual: TableShape,
+  desired: IndexShape,
+): ConstraintShape | IndexShape | undefined {
+  const found = actual.indexes.find(
+    (index) =>
+      index.valid && index.unique === desired.unique && index.definition === desired.definition,
   );
+  if (found !== undefined || !desired.unique) return found;
+  return actual.constraints.find((constraint) => constraint.indexDefinition === desired.definition);
 }
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {
