@@ -1,15 +1,16 @@
-/** The one place of this floor that touches a disk: paths -> bytes, all of one moment, then readSnapshot. */
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { driverCode, MirrorError } from '../core/errors.ts';
-import type { Diagnostic, DiagnosticCode } from './diagnostic.ts';
-import { readSnapshot, type Snapshot, type SourceFile } from './snapshot.ts';
+/** Paths -> Snapshot: the files as they were at one moment, read by read-directory.ts. */
+import { stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { Clock } from '../core/clock.ts';
+import { classify } from '../core/errors.ts';
+import type { Diagnostic } from './diagnostic.ts';
+import { GitLock } from './git-lock.ts';
+import { readDirectory, readOne, unreadable, type DirectoryPlace } from './read-directory.ts';
+import { digestFiles, readSnapshot, type ParsedFiles } from './snapshot.ts';
+import type { Snapshot, SourceFile } from './snapshot.ts';
 
-/** Room for thousands of tables, and small enough to be parsed at every look. */
-const MAX_FILE_BYTES = 256 * 1024;
-
-/** Looks at a directory that changes under us, before it is called unsettled. */
-const MAX_ATTEMPTS = 5;
+/** Between two attempts to find the directory at rest. */
+const PAUSE_MS = 200;
 
 /**
  * Reads every mirror file of a directory, not of its subdirectories. Hidden names, as git-sync and
@@ -17,27 +18,62 @@ const MAX_ATTEMPTS = 5;
  * Throws InvalidSpec when the directory itself cannot be read; a file that cannot is a diagnostic.
  */
 export async function loadDirectory(dir: string): Promise<Snapshot> {
-  const { files, settled } = await readUntilSettled(() => readDirectory(dir));
+  const { files, settled } = await readDirectory(dir);
   const snapshot = readSnapshot(files);
   if (settled) return snapshot;
-  const unsettled = problem(dir, 'Unsettled', 'the files change while they are read');
-  return { ...snapshot, diagnostics: [unsettled, ...snapshot.diagnostics], complete: false };
+  return { ...snapshot, diagnostics: [unsettled(dir), ...snapshot.diagnostics], complete: false };
 }
 
-/**
- * Reads until two looks in a row are alike, so that what is returned is not half of one commit and
- * half of the next. Gives up after a few: `settled` is false then.
- */
-export async function readUntilSettled(
-  read: () => Promise<SourceFile[]>,
-): Promise<{ files: SourceFile[]; settled: boolean }> {
-  let files = await read();
-  for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const again = await read();
-    if (isSame(files, again)) return { files, settled: true };
-    files = again;
+function unsettled(dir: string): Diagnostic {
+  const message = 'the files change while they are read';
+  return { severity: 'error', code: 'Unsettled', message, file: dir, line: 1, column: 1 };
+}
+
+/** What one look at the directory found. */
+export type Look =
+  | { readonly kind: 'files'; readonly snapshot: Snapshot }
+  /** It never stood still, or git is at work in it: nothing can be said. */
+  | { readonly kind: 'unsettled' }
+  /** Why there is no directory to look at. */
+  | { readonly kind: 'unreadable'; readonly message: string };
+
+export interface Looked {
+  readonly look: Look;
+  /** Undefined when it cannot be read. */
+  readonly place: DirectoryPlace | undefined;
+}
+
+/** Looks at one directory again and again, for the daemon. What did not change is not parsed again. */
+export class DirectoryReader {
+  readonly dir: string;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #gitLock: GitLock;
+  readonly #parsed: ParsedFiles = new Map();
+  #last: Snapshot | undefined;
+
+  constructor(dir: string, { clock, signal }: { clock: Clock; signal: AbortSignal }) {
+    this.dir = dir;
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#gitLock = new GitLock(clock);
   }
-  return { files, settled: false };
+
+  /** Never throws. The same Snapshot object when nothing changed. */
+  async look(): Promise<Looked> {
+    try {
+      const { files, settled, place } = await readDirectory(this.dir, {
+        isBusy: async (path) => this.#gitLock.isHeld(path),
+        pause: async () => this.#clock.sleep(PAUSE_MS, this.#signal),
+      });
+      if (!settled) return { look: { kind: 'unsettled' }, place };
+      if (this.#last?.digest !== digestFiles(files).digest)
+        this.#last = readSnapshot(files, { parsed: this.#parsed });
+      return { look: { kind: 'files', snapshot: this.#last }, place };
+    } catch (thrown) {
+      return { look: { kind: 'unreadable', message: classify(thrown).message }, place: undefined };
+    }
+  }
 }
 
 /**
@@ -51,20 +87,12 @@ export async function loadPaths(paths: readonly string[]): Promise<Snapshot> {
   const single = files.filter(({ path }) => paths.includes(path));
   const folders = [...new Set(single.map(({ path }) => dirname(resolve(path))))];
   const beside = (await Promise.all(folders.map(readNeighbours))).flat();
-  return readSnapshot(
-    files,
-    beside.filter(({ path }) => !taken.has(path)),
-  );
+  return readSnapshot(files, { neighbours: beside.filter(({ path }) => !taken.has(path)) });
 }
 
-async function readDirectory(dir: string): Promise<SourceFile[]> {
-  const read = await Promise.all((await listFiles(dir)).map(readOne));
-  return read.filter((file) => file !== undefined);
-}
-
-async function readPath(path: string): Promise<SourceFile[]> {
+async function readPath(path: string): Promise<readonly SourceFile[]> {
   try {
-    if ((await stat(path)).isDirectory()) return await readDirectory(path);
+    if ((await stat(path)).isDirectory()) return (await readDirectory(path)).files;
     const file = await readOne(path);
     return file === undefined ? [] : [file];
   } catch (thrown) {
@@ -72,78 +100,11 @@ async function readPath(path: string): Promise<SourceFile[]> {
   }
 }
 
-async function readNeighbours(folder: string): Promise<SourceFile[]> {
+async function readNeighbours(folder: string): Promise<readonly SourceFile[]> {
   try {
-    return await readDirectory(folder);
+    return (await readDirectory(folder)).files;
   } catch {
     // Nobody asked for this folder; a peer that is missing for it is reported as missing.
     return [];
   }
-}
-
-async function listFiles(dir: string): Promise<string[]> {
-  try {
-    const names = await readdir(dir);
-    return names
-      .filter((name) => /^[^.].*\.ya?ml$/i.test(name))
-      .sort()
-      .map((name) => join(dir, name));
-  } catch (cause) {
-    throw new MirrorError('InvalidSpec', `cannot read the directory ${dir}: ${reason(cause)}`, {
-      cause,
-      hint: 'Check the path and its permissions; mirrors that are running go on.',
-    });
-  }
-}
-
-/** Undefined for a directory, whatever its name ends in. */
-async function readOne(path: string): Promise<SourceFile | undefined> {
-  try {
-    const info = await stat(path);
-    if (info.isDirectory()) return undefined;
-    // Opening a pipe would wait for its writer, for ever.
-    if (!info.isFile())
-      return { path, content: problem(path, 'Unreadable', 'this is not an ordinary file') };
-    if (info.size > MAX_FILE_BYTES) return { path, content: tooLarge(path) };
-    const content = await readFile(path);
-    return { path, content: content.length > MAX_FILE_BYTES ? tooLarge(path) : content };
-  } catch (thrown) {
-    return { path, content: unreadable(path, thrown) };
-  }
-}
-
-function tooLarge(path: string): Diagnostic {
-  return problem(path, 'TooLarge', `the file is larger than ${MAX_FILE_BYTES / 1024} KiB`);
-}
-
-function unreadable(path: string, thrown: unknown): Diagnostic {
-  if (thrown instanceof MirrorError) return problem(path, 'Unreadable', thrown.message);
-  return problem(path, 'Unreadable', `cannot read it: ${reason(thrown)}`);
-}
-
-function problem(file: string, code: DiagnosticCode, message: string): Diagnostic {
-  return { severity: 'error', code, message, file, line: 1, column: 1 };
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'it does not exist',
-  ENOTDIR: 'it is not a directory',
-  EACCES: 'permission denied',
-  ELOOP: 'its links go round in a circle',
-};
-
-function reason(thrown: unknown): string {
-  const code = driverCode(thrown) ?? 'unknown error';
-  return REASONS[code] ?? code;
-}
-
-function isSame(a: readonly SourceFile[], b: readonly SourceFile[]): boolean {
-  return a.length === b.length && a.every((file, index) => isSameFile(file, b[index]));
-}
-
-function isSameFile(a: SourceFile, b: SourceFile | undefined): boolean {
-  if (b === undefined || a.path !== b.path) return false;
-  if (a.content instanceof Uint8Array && b.content instanceof Uint8Array)
-    return Buffer.compare(a.content, b.content) === 0;
-  return JSON.stringify(a.content) === JSON.stringify(b.content);
 }

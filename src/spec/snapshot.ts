@@ -13,6 +13,7 @@ import { resolveMirror } from './resolve.ts';
 import { checkMirror, checkPeer } from './rules.ts';
 import { nearest } from './suggest.ts';
 import { validateFile } from './validate.ts';
+import { writtenSpec, type WrittenSpec } from './written.ts';
 import type { Finding, YamlFile } from './yaml-file.ts';
 
 /** One file as it was found: its bytes, or why there are none. */
@@ -25,6 +26,8 @@ export interface SourceFile {
 export interface Snapshot {
   /** Only mirrors without any error, in the order of the files. */
   readonly mirrors: Mirror[];
+  /** What each of the mirrors was resolved from, by its name. */
+  readonly written: ReadonlyMap<string, WrittenSpec>;
   /** By file and place. */
   readonly diagnostics: Diagnostic[];
   /** The files that could be read. */
@@ -36,10 +39,14 @@ export interface Snapshot {
    * mirror that is missing may be in the file that cannot be made out: its absence means nothing.
    */
   readonly complete: boolean;
+  /** The files that are no such document. */
+  readonly unclear: readonly string[];
+  /** No mirror file at all, also none that is broken. */
+  readonly empty: boolean;
 }
 
 /** One file, looked at by itself. */
-interface Entry {
+export interface Entry {
   readonly diagnostics: readonly Diagnostic[];
   readonly file?: YamlFile;
   /** Only when the schema accepts it; rules may still object. */
@@ -48,15 +55,25 @@ interface Entry {
 
 type PeerEntries = ReadonlyMap<string, readonly Entry[]>;
 
+/** Files as they were parsed before, by path and contents. */
+export type ParsedFiles = Map<string, Entry>;
+
+export interface SnapshotOptions {
+  /** Only their peers are used, and nothing is said about them. */
+  readonly neighbours?: readonly SourceFile[];
+  /** From the last look: its files are not parsed again. Then holds those of this one. */
+  readonly parsed?: ParsedFiles;
+}
+
 /**
- * Reads files that are in memory already. Pure, and never throws: one bad file leaves the others
- * alone. Of `neighbours` only the peers are used, and nothing is said about them.
+ * Reads files that are in memory already. Never throws: one bad file leaves the others alone. The same
+ * files give the same snapshot, whatever `parsed` holds.
  */
 export function readSnapshot(
   files: readonly SourceFile[],
-  neighbours: readonly SourceFile[] = [],
+  { neighbours = [], parsed = new Map() }: SnapshotOptions = {},
 ): Snapshot {
-  const entries = files.map(readEntry);
+  const entries = readEntries(files, parsed);
   const peers = peersByName([...entries, ...neighbours.map(readEntry)]);
   const peerSpecs = usableSpecs(peers);
   const between = [
@@ -74,12 +91,29 @@ export function readSnapshot(
   const conflicts = findConflicts(candidates);
   const refused = new Set(conflicts.map(({ candidate }) => candidate));
   const found = conflicts.map(({ candidate, finding }) => candidate.file.report(finding));
+  const accepted = candidates.filter((candidate) => !refused.has(candidate));
+  const unclear = files.filter((_, index) => entries[index]?.document === undefined);
   return {
-    mirrors: candidates.filter((candidate) => !refused.has(candidate)).map(({ mirror }) => mirror),
+    mirrors: accepted.map(({ mirror }) => mirror),
+    written: new Map(
+      accepted.map(({ document, mirror }) => [mirror.name, writtenSpec(document.spec, peerSpecs)]),
+    ),
     diagnostics: [...alone, ...found].sort(byPlace),
-    ...hashFiles(files),
-    complete: entries.every(({ document }) => document !== undefined),
+    ...digestFiles(files),
+    complete: unclear.length === 0,
+    unclear: unclear.map(({ path }) => path),
+    empty: files.length === 0,
   };
+}
+
+function readEntries(files: readonly SourceFile[], parsed: ParsedFiles): Entry[] {
+  const keys = files.map(({ path, content }) =>
+    JSON.stringify([path, content instanceof Uint8Array ? sha256(content) : content]),
+  );
+  const entries = files.map((file, index) => parsed.get(keys[index] ?? '') ?? readEntry(file));
+  parsed.clear();
+  for (const [index, entry] of entries.entries()) parsed.set(keys[index] ?? '', entry);
+  return entries;
 }
 
 function readEntry({ path, content }: SourceFile): Entry {
@@ -207,7 +241,8 @@ function explainPeer(name: string, peers: PeerEntries): Omit<Finding, 'path'> {
   };
 }
 
-function hashFiles(files: readonly SourceFile[]): Pick<Snapshot, 'files' | 'digest'> {
+/** The contents of files in short, to tell whether anything changed before anything is parsed. */
+export function digestFiles(files: readonly SourceFile[]): Pick<Snapshot, 'files' | 'digest'> {
   const hashes = files.flatMap(({ path, content }) =>
     content instanceof Uint8Array ? [{ path, sha256: sha256(content) }] : [],
   );

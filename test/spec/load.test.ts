@@ -13,8 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { MirrorError } from '../../src/core/errors.ts';
-import { loadDirectory, loadPaths, readUntilSettled } from '../../src/spec/load.ts';
-import type { SourceFile } from '../../src/spec/snapshot.ts';
+import { loadDirectory, loadPaths } from '../../src/spec/load.ts';
 import { DESTINATION_PEER, lineOf, mirrorText, SOURCE_PEER, snapshotOf } from './files.ts';
 
 const TABLES = '  tables:\n    - source: public.users\n';
@@ -181,20 +180,6 @@ test('files and directories together, each file once, and a path that is not the
   assert.deepEqual(diagnostics.map(lineOf), [
     `${join(dir, 'gone')}:1:1: cannot read it: it does not exist`,
   ]);
-});
-
-test('files that change while they are read are read again, and reported when they never stop', async () => {
-  const looks = (changes: number): (() => Promise<SourceFile[]>) => {
-    let look = 0;
-    return async () => {
-      look = Math.min(look + 1, changes + 1);
-      return [{ path: 'a.yaml', content: Buffer.from(`a: ${look}`) }];
-    };
-  };
-  const { files, settled } = await readUntilSettled(looks(2));
-  assert.equal(settled, true);
-  assert.deepEqual(files, [{ path: 'a.yaml', content: Buffer.from('a: 3') }]);
-  assert.equal((await readUntilSettled(looks(100))).settled, false);
 });
 
 test('the shipped mirror cut at every byte: a mirror or diagnostics, and its absence means nothing', () => {
