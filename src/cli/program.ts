@@ -8,7 +8,7 @@ import { plan } from './plan.ts';
 import { resync } from './resync.ts';
 import { run } from './run.ts';
 import { status } from './status.ts';
-import { validate } from './validate.ts';
+import { validate, type ValidateOptions } from './validate.ts';
 import { verify } from './verify.ts';
 import { parseDurationMs, wait } from './wait.ts';
 
@@ -67,14 +67,19 @@ function addValidate(root: Command, { out, isGithub, exit }: Environment): void 
         'text',
         'json',
         'github',
+        'sarif',
       ]),
     )
-    .action(
-      async (paths: string[], options: { dir: string; output?: 'text' | 'json' | 'github' }) => {
-        const output = options.output ?? (isGithub ? 'github' : 'text');
-        exit(await validate(paths, { dir: options.dir, output }, { stdout: out.print }));
-      },
-    );
+    .option(
+      '--base <revision>',
+      'of git: tell also what the changes since then will do; A... is where the branch left A',
+      parseRevision,
+    )
+    .option('--strict', 'exit with 3 for warnings too', false)
+    .action(async (paths: string[], options: Partial<ValidateOptions> & { dir: string }) => {
+      const output = options.output ?? (isGithub ? 'github' : 'text');
+      exit(await validate(paths, { ...options, output }, out));
+    });
 }
 
 function addPlan(root: Command, { out, exit }: Environment): void {
@@ -186,6 +191,12 @@ function resolveDirectories<T extends Directories>(options: T): T & { statusDir:
 function parseGoal(text: string): string {
   if (text === 'Ready' || text.startsWith('resync=')) return text;
   throw new InvalidArgumentError('It is Ready, or resync=<schema.table>.');
+}
+
+/** One that begins with a dash would be an option of git's. */
+function parseRevision(text: string): string {
+  if (text !== '' && !text.startsWith('-')) return text;
+  throw new InvalidArgumentError('It is a branch, a tag or a commit.');
 }
 
 function parseTimeout(text: string): number {

@@ -1,80 +1,153 @@
-import { hasErrors, withHint, type Diagnostic } from '../spec/diagnostic.ts';
+import { existsSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { compareWithBase, type Change, type ChangeCode } from '../spec/compare-base.ts';
+import { byPlace, hasErrors, type Diagnostic } from '../spec/diagnostic.ts';
 import { loadPaths } from '../spec/load.ts';
-import type { Snapshot } from '../spec/snapshot.ts';
+import { parseFile } from '../spec/parse.ts';
+import { readSnapshot } from '../spec/snapshot.ts';
+import { readBaseFiles, type GitProblem } from './base-revision.ts';
+import {
+  formatGithub,
+  formatJson,
+  formatText,
+  type Report,
+  type ReportCode,
+} from './diagnostic-formats.ts';
 import { EXIT } from './exit-codes.ts';
+import type { Output } from './output.ts';
+import { repositoryPath } from './repository-path.ts';
+import { formatSarif } from './sarif.ts';
 
 export interface ValidateOptions {
   /** Checked when no path is named. */
   readonly dir: string;
-  readonly output: 'text' | 'json' | 'github';
+  readonly output: 'text' | 'json' | 'github' | 'sarif';
+  /** A revision of git, or `A...` for where the branch left A: what the change will do is told too. */
+  readonly base?: string;
+  /** Warnings fail too. */
+  readonly strict?: boolean;
 }
 
 /**
- * Checks mirror files without any database and prints every error with its place. Paths are files
- * and directories. Returns the exit code: 0 when all are valid (warnings allowed), 3 otherwise.
+ * Checks mirror files without any database and prints everything there is to say, with its place.
+ * Paths are files and directories. A directory is one set, as a daemon takes it; a file is checked
+ * against all others of its directory, and only what is about that file is told.
+ * Returns the exit code: 0 when all are valid, 3 when not, 1 when git could not be asked.
  */
 export async function validate(
   paths: readonly string[],
   options: ValidateOptions,
-  io: { readonly stdout: (text: string) => void },
+  out: Pick<Output, 'print' | 'error'>,
 ): Promise<number> {
-  const snapshot = await loadPaths(paths.length > 0 ? paths : [options.dir]);
-  io.stdout(`${FORMATS[options.output](snapshot)}\n`);
-  return hasErrors(snapshot.diagnostics) ? EXIT.invalidFiles : EXIT.done;
+  const sets = await groupByDirectory(paths.length > 0 ? paths : [options.dir]);
+  const checked = await Promise.all(sets.map((set) => checkSet(set, options.base)));
+  const diagnostics = checked.flatMap((set) => set.diagnostics).sort(byPlace);
+  const isValid =
+    !hasErrors(diagnostics) &&
+    !(options.strict === true && diagnostics.some(({ severity }) => severity === 'warning'));
+  const commit = checked.find((set) => set.commit !== undefined)?.commit;
+  out.print(
+    `${FORMATS[options.output]({
+      diagnostics,
+      isValid,
+      files: sum(checked.map(({ files }) => files)),
+      validMirrors: sum(checked.map(({ validMirrors }) => validMirrors)),
+      ...(options.base === undefined || commit === undefined
+        ? {}
+        : { base: { revision: options.base, commit } }),
+    })}\n`,
+  );
+  const problems = new Set(checked.flatMap(({ problem }) => problem ?? []).map(describeProblem));
+  for (const problem of problems) out.error(`${problem}\n`);
+  if (problems.size > 0) return EXIT.failed;
+  return isValid ? EXIT.done : EXIT.invalidFiles;
 }
 
-const FORMATS: Readonly<Record<ValidateOptions['output'], (snapshot: Snapshot) => string>> = {
-  text: (snapshot) => [...snapshot.diagnostics.map(textLine), summary(snapshot)].join('\n'),
-  github: (snapshot) => [...snapshot.diagnostics.map(githubLine), summary(snapshot)].join('\n'),
-  json: (snapshot) => JSON.stringify(jsonReport(snapshot), undefined, 2),
+const FORMATS: Readonly<Record<ValidateOptions['output'], (report: Report) => string>> = {
+  text: formatText,
+  json: formatJson,
+  github: (report) => formatGithub(withRepositoryPaths(report)),
+  sarif: (report) => formatSarif(withRepositoryPaths(report)),
 };
 
-function textLine({ file, line, column, severity, ...diagnostic }: Diagnostic): string {
-  return `${file}:${line}:${column}: ${severity}: ${withHint(diagnostic)}`;
+function withRepositoryPaths(report: Report): Report {
+  const diagnostics = report.diagnostics.map((diagnostic) => ({
+    ...diagnostic,
+    file: repositoryPath(diagnostic.file),
+  }));
+  return { ...report, diagnostics };
 }
 
-/** GitHub shows ten of these for each step, so the summary that follows has the totals. */
-function githubLine(diagnostic: Diagnostic): string {
-  const { file, line, column, endLine, endColumn, code, severity } = diagnostic;
-  const properties = { file, line, col: column, endLine, endColumn, title: code };
-  const written = Object.entries(properties)
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}=${escapeProperty(String(value))}`);
-  return `::${severity} ${written.join(',')}::${escapeData(withHint(diagnostic))}`;
+/** What was asked about one directory: all of it, or only the named files. */
+interface FileSet {
+  readonly folder: string;
+  readonly named: readonly string[] | 'all';
 }
 
-function escapeData(text: string): string {
-  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+interface CheckedSet {
+  readonly diagnostics: readonly Diagnostic<ReportCode>[];
+  readonly files: number;
+  readonly validMirrors: number;
+  readonly commit?: string;
+  readonly problem?: GitProblem;
 }
 
-function escapeProperty(text: string): string {
-  return escapeData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+async function groupByDirectory(paths: readonly string[]): Promise<FileSet[]> {
+  const sets = new Map<string, FileSet>();
+  for (const path of paths) {
+    const isFolder = await stat(path).then(
+      (info) => info.isDirectory(),
+      () => false,
+    );
+    const folder = isFolder ? path : dirname(path);
+    const known = sets.get(resolve(folder));
+    const named = isFolder || known?.named === 'all' ? 'all' : [...(known?.named ?? []), path];
+    sets.set(resolve(folder), { folder, named });
+  }
+  return [...sets.values()];
 }
 
-function jsonReport({ diagnostics }: Snapshot): object {
-  return {
-    format_version: '1.0',
-    valid: !hasErrors(diagnostics),
-    error_count: count(diagnostics, 'error'),
-    warning_count: count(diagnostics, 'warning'),
-    diagnostics,
+async function checkSet({ folder, named }: FileSet, revision?: string): Promise<CheckedSet> {
+  const snapshot = await loadPaths(named === 'all' ? [folder] : [folder, ...named]);
+  const wanted = named === 'all' ? undefined : new Set(named.map((path) => resolve(path)));
+  const isWanted = (path: string): boolean => wanted?.has(resolve(path)) ?? true;
+  const about = {
+    files: snapshot.files.filter(({ path }) => isWanted(path)).length,
+    validMirrors: snapshot.mirrors.filter(({ file }) => isWanted(file)).length,
   };
+  const told = snapshot.diagnostics.filter(({ file }) => isWanted(file));
+  // A folder that is not there was told of as unreadable.
+  if (revision === undefined || !existsSync(folder)) return { ...about, diagnostics: told };
+  const base = await readBaseFiles(folder, revision);
+  if (!('files' in base)) return { ...about, diagnostics: told, problem: base };
+  const changes = compareWithBase(readSnapshot(base.files), snapshot);
+  const placed = await placeChanges(changes.filter(({ file }) => isWanted(file)));
+  return { ...about, diagnostics: [...told, ...placed], commit: base.commit };
 }
 
-function summary({ diagnostics, files, mirrors }: Snapshot): string {
-  const errors = count(diagnostics, 'error');
-  const warnings = count(diagnostics, 'warning');
-  const checked = `${plural(files.length, 'file')}, ${plural(mirrors.length, 'valid mirror')}`;
-  const found = [plural(errors, 'error'), plural(warnings, 'warning')].join(', ');
-  return errors > 0
-    ? `invalid: ${found} (${checked})`
-    : `valid: ${checked}, ${plural(warnings, 'warning')}`;
+/** Adds the places, for which the newer files are read again: those that have changed are few. */
+async function placeChanges(changes: readonly Change[]): Promise<Diagnostic<ChangeCode>[]> {
+  const paths = [
+    ...new Set(changes.filter(({ path }) => path !== undefined).map(({ file }) => file)),
+  ];
+  const files = new Map(
+    await Promise.all(
+      paths.map(
+        async (path) => [path, parseFile(path, await readFile(path, 'utf8')).file] as const,
+      ),
+    ),
+  );
+  return changes.map(({ path, atKey, ...change }) => {
+    const place = path === undefined ? undefined : files.get(change.file)?.place(path, atKey);
+    return { ...change, ...(place ?? { line: 1, column: 1 }) };
+  });
 }
 
-function count(diagnostics: readonly Diagnostic[], severity: Diagnostic['severity']): number {
-  return diagnostics.filter((diagnostic) => diagnostic.severity === severity).length;
+function describeProblem({ message, hint }: GitProblem): string {
+  return `--base: ${message}${hint === undefined ? '' : `\n  ${hint}`}`;
 }
 
-function plural(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

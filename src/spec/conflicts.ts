@@ -107,10 +107,16 @@ function tableOf({ candidate, index }: Arrow): Mirror['tables'][number] {
   return table;
 }
 
-function tableAt({ host, port, database }: Connection, table: TableName): string {
-  const lower = host.toLowerCase();
+function tableAt(connection: Connection, table: TableName): string {
+  const { database } = connection;
+  return JSON.stringify([serverOf(connection), database, table.schema, table.name]);
+}
+
+/** Equal for two spellings of one address; one server may still have several addresses. */
+export function serverOf({ host, port }: Connection): string {
+  const lower = host.toLowerCase().replace(/\.$/, '');
   const server = ['localhost', '127.0.0.1', '::1'].includes(lower) ? 'localhost' : lower;
-  return JSON.stringify([server, port, database, table.schema, table.name]);
+  return JSON.stringify([server, port]);
 }
 
 function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {

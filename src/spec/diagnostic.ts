@@ -43,10 +43,13 @@ export interface Place {
   readonly endColumn?: number;
 }
 
-/** One thing wrong with one place of one file. `message` is one line and never holds a password. */
-export interface Diagnostic extends Place {
-  readonly severity: 'error' | 'warning';
-  readonly code: DiagnosticCode;
+/** A `note` is only good to know: what a change of a file that is right will do. */
+export type Severity = 'error' | 'warning' | 'note';
+
+/** One thing to say about one place of one file. `message` is one line and never holds a password. */
+export interface Diagnostic<Code extends string = DiagnosticCode> extends Place {
+  readonly severity: Severity;
+  readonly code: Code;
   readonly message: string;
   /** What to write instead. */
   readonly hint?: string;
@@ -57,13 +60,13 @@ export interface Diagnostic extends Place {
 }
 
 /** Sorts by file, then by place: the order in which people work through them. */
-export function byPlace(a: Diagnostic, b: Diagnostic): number {
+export function byPlace(a: Diagnostic<string>, b: Diagnostic<string>): number {
   if (a.file !== b.file) return a.file < b.file ? -1 : 1;
   return a.line - b.line || a.column - b.column;
 }
 
 /** True when one of them is an error, so that the file cannot be used. */
-export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+export function hasErrors(diagnostics: readonly Diagnostic<string>[]): boolean {
   return diagnostics.some(({ severity }) => severity === 'error');
 }
 

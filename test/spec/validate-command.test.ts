@@ -1,32 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { validate, type ValidateOptions } from '../../src/cli/validate.ts';
+import type { ValidateOptions } from '../../src/cli/validate.ts';
 import { DESTINATION_PEER, mirrorText, SOURCE_PEER } from './files.ts';
+import { makeDirectory, runValidate, writeFiles } from './validate-stage.ts';
 
 const TABLES = '  tables:\n    - source: public.users\n';
-
-interface Outcome {
-  readonly code: number;
-  readonly text: string;
-}
 
 async function run(
   t: TestContext,
   text: string,
   output: ValidateOptions['output'],
-): Promise<Outcome> {
-  const dir = mkdtempSync(join(tmpdir(), 'validate-'));
-  t.after(() => rmSync(dir, { recursive: true }));
-  writeFileSync(join(dir, 'from.yaml'), SOURCE_PEER);
-  writeFileSync(join(dir, 'to.yaml'), DESTINATION_PEER);
-  writeFileSync(join(dir, 'a,b.yaml'), text);
-  let written = '';
-  const stdout = (piece: string): void => void (written += piece);
-  const code = await validate([], { dir, output }, { stdout });
-  return { code, text: written.replaceAll(dir, 'D') };
+): Promise<{ code: number; text: string }> {
+  const dir = makeDirectory(t);
+  writeFiles(dir, { 'from.yaml': SOURCE_PEER, 'to.yaml': DESTINATION_PEER, 'a,b.yaml': text });
+  const outcome = await runValidate(dir, [], { output });
+  assert.equal(outcome.errors, '');
+  return { code: outcome.code, text: outcome.text };
 }
 
 const BAD = mirrorText(
@@ -56,6 +45,18 @@ test('a warning alone is valid', async (t) => {
   assert.equal(code, 0);
 });
 
+test('a warning alone fails when warnings are taken seriously', async (t) => {
+  const dir = makeDirectory(t);
+  writeFiles(dir, {
+    'from.yaml': SOURCE_PEER,
+    'to.yaml': DESTINATION_PEER,
+    'a.yaml': mirrorText(`  resyncGeneration: 010\n${TABLES}`),
+  });
+  const { code, text } = await runValidate(dir, [], { strict: true });
+  assert.equal(code, 3);
+  assert.match(text, /^invalid: 0 errors, 1 warning \(3 files, 1 valid mirror\)$/m);
+});
+
 test('json', async (t) => {
   const { code, text } = await run(t, BAD, 'json');
   const report = JSON.parse(text) as { diagnostics: object[] };
@@ -68,6 +69,7 @@ test('json', async (t) => {
       valid: false,
       error_count: 2,
       warning_count: 1,
+      note_count: 0,
       diagnostics: {
         severity: 'error',
         code: 'WrongType',
@@ -93,10 +95,9 @@ invalid: 1 error, 0 warnings (3 files, 0 valid mirrors)
   });
 });
 
-test('a path that is not there is an error, in the same form', async () => {
-  let written = '';
-  const stdout = (piece: string): void => void (written += piece);
-  const code = await validate(['nowhere.d'], { dir: 'mirrors.d', output: 'text' }, { stdout });
+test('a path that is not there is an error, in the same form', async (t) => {
+  const dir = makeDirectory(t);
+  const { code, text } = await runValidate(dir, ['nowhere.d']);
   assert.equal(code, 3);
-  assert.match(written, /^nowhere\.d:1:1: error: cannot read it: it does not exist\n/);
+  assert.match(text, /^D\/nowhere\.d:1:1: error: cannot read it: it does not exist\n/);
 });

@@ -1,0 +1,274 @@
+/**
+ * What a change of the files will do to mirrors that run, told before it is merged: from the files of
+ * both revisions alone, so what the databases hold may add to it. Pure.
+ */
+import type { Connection, Mirror, MirrorTable } from '../core/mirror.ts';
+import { formatTableName } from '../core/table-name.ts';
+import { serverOf } from './conflicts.ts';
+import type { Severity } from './diagnostic.ts';
+import type { FieldPath } from './field-path.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export type ChangeCode =
+  | 'CounterLowered'
+  | 'ImmutableFieldChanged'
+  | 'MirrorRemoved'
+  | 'TableRemoved'
+  | 'MirrorAdded'
+  | 'TableAdded'
+  | 'CopiedAgain';
+
+/** One consequence of a change. Never repeats what a password's field holds. */
+export interface Change {
+  readonly severity: Exclude<Severity, 'error'>;
+  readonly code: ChangeCode;
+  readonly mirror: string;
+  /** The newer file; the old one's path when the mirror is in no file any more. */
+  readonly file: string;
+  /** In the newer file. Missing for a mirror that was removed. */
+  readonly path?: FieldPath;
+  /** The key is meant, not its value. */
+  readonly atKey?: boolean;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+type Told = Omit<Change, 'mirror' | 'file'>;
+
+/**
+ * Compares mirrors by name: those that are valid on both sides, and those on one side only. A mirror
+ * whose file has errors is left out, and so is every removal while a file cannot be made out.
+ */
+export function compareWithBase(base: Snapshot, now: Snapshot): Change[] {
+  const before = new Map(base.mirrors.map((mirror) => [mirror.name, mirror]));
+  const taken = namesIn(now);
+  const known = namesIn(base);
+  const removed = base.mirrors.filter(({ name }) => now.complete && !taken.has(name));
+  const present = now.mirrors.flatMap((mirror) => {
+    const old = before.get(mirror.name);
+    if (old !== undefined) return aboutMirror(mirror, compareMirrors(old, mirror));
+    return known.has(mirror.name) ? [] : aboutMirror(mirror, [addedMirror(mirror)]);
+  });
+  return [
+    ...removed.map((mirror) => ({
+      ...removedMirror(mirror, renamedTo(mirror, now, known)),
+      mirror: mirror.name,
+      file: mirror.file,
+    })),
+    ...present,
+  ];
+}
+
+/** Also the names in files with errors: they are there, whatever is wrong with them. */
+function namesIn({ mirrors, diagnostics }: Snapshot): Set<string | undefined> {
+  return new Set([...mirrors.map(({ name }) => name), ...diagnostics.map(({ mirror }) => mirror)]);
+}
+
+function aboutMirror({ name, file }: Mirror, told: readonly Told[]): Change[] {
+  return told.map((change) => ({ ...change, mirror: name, file }));
+}
+
+function compareMirrors(old: Mirror, now: Mirror): Told[] {
+  const byCounter = compareCounters(old.resyncGeneration, now.resyncGeneration);
+  const path = ['spec', 'resyncGeneration'];
+  const copiesAll = byCounter === 'raised';
+  return [
+    ...compareEnds(old, now, 'source'),
+    ...compareEnds(old, now, 'destination'),
+    ...comparePublications(old, now),
+    ...(byCounter === 'lowered'
+      ? [lowered(path, 'spec.resyncGeneration', [old.resyncGeneration, now.resyncGeneration])]
+      : []),
+    ...(copiesAll
+      ? [
+          {
+            severity: 'note',
+            code: 'CopiedAgain',
+            path,
+            message: `every table will be copied again: resyncGeneration goes from ${old.resyncGeneration} to ${now.resyncGeneration}`,
+          } as const,
+        ]
+      : []),
+    ...compareTables(old, now, copiesAll),
+  ];
+}
+
+function compareEnds(old: Mirror, now: Mirror, side: 'source' | 'destination'): Told[] {
+  const [from, to] = [old[side], now[side]];
+  const isMoved = serverOf(from) !== serverOf(to);
+  const isOtherDatabase = from.database !== to.database;
+  if (!isMoved && !isOtherDatabase) return [];
+  const field = isOtherDatabase ? 'database' : from.host === to.host ? 'port' : 'host';
+  const message = `the ${side} is ${describeEnd(to)} now, it was ${describeEnd(from)}`;
+  return [
+    immutable(old, now, {
+      path: ['spec', side, field],
+      message,
+      hint: isOtherDatabase ? ACKNOWLEDGE : SAME_CLUSTER,
+    }),
+  ];
+}
+
+const ACKNOWLEDGE =
+  'this is refused unless spec.resyncGeneration is raised with it, which copies every table again';
+const SAME_CLUSTER =
+  'the same cluster at another address goes on without a copy; another cluster is refused unless spec.resyncGeneration is raised with it';
+
+function describeEnd({ host, port, database }: Connection): string {
+  return `database ${database} on ${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function comparePublications(old: Mirror, now: Mirror): Told[] {
+  if (old.publication.name === now.publication.name) return [];
+  const message = `the publication is ${now.publication.name} now, it was ${old.publication.name}`;
+  return [immutable(old, now, { path: ['spec', 'publication'], message, hint: ACKNOWLEDGE })];
+}
+
+/** A warning, unless the mirror's counter was raised with it: then somebody meant it. */
+function immutable(
+  old: Mirror,
+  now: Mirror,
+  { hint, ...told }: Pick<Told, 'path' | 'message' | 'hint'>,
+): Told {
+  const isMeant = now.resyncGeneration > old.resyncGeneration;
+  return {
+    ...told,
+    severity: isMeant ? 'note' : 'warning',
+    code: 'ImmutableFieldChanged',
+    ...(isMeant || hint === undefined ? {} : { hint }),
+  };
+}
+
+function compareTables(old: Mirror, now: Mirror, copiesAll: boolean): Told[] {
+  const before = new Map(old.tables.map((table) => [formatTableName(table.source), table]));
+  const sources = new Set(now.tables.map(({ source }) => formatTableName(source)));
+  const removed = old.tables.filter(({ source }) => !sources.has(formatTableName(source)));
+  return [
+    ...removed.map((table) => removedTable(table, now)),
+    ...now.tables.flatMap((table, index) => {
+      const same = before.get(formatTableName(table.source));
+      const path = ['spec', 'tables', index];
+      if (same === undefined) return [addedTable(table, now, path)];
+      const [from, to] = [same.generation.table, table.generation.table];
+      const name = `resyncGeneration of ${formatTableName(table.source)}`;
+      return [
+        ...(from > to ? [lowered([...path, 'resyncGeneration'], name, [from, to])] : []),
+        ...(copiesAll ? [] : copiedAgain(same, table, path)),
+      ];
+    }),
+  ];
+}
+
+function copiedAgain(old: MirrorTable, now: MirrorTable, path: FieldPath): Told[] {
+  const reasons: [field: string, text: string][] = [];
+  const [from, to] = [old.generation.table, now.generation.table];
+  if (to > from) reasons.push(['resyncGeneration', `resyncGeneration goes from ${from} to ${to}`]);
+  if (!hasSameColumns(old.excludeColumns, now.excludeColumns))
+    reasons.push(['excludeColumns', 'excludeColumns changes']);
+  const [left, entered] = [formatTableName(old.destination), formatTableName(now.destination)];
+  if (left !== entered)
+    reasons.push(['destination', `its destination goes from ${left} to ${entered}`]);
+  const [first] = reasons;
+  if (first === undefined) return [];
+  const why = reasons.map(([, text]) => text).join(', ');
+  const message = `${formatTableName(now.source)} will be copied again by ${now.resyncStrategy}: ${why}`;
+  return [{ severity: 'note', code: 'CopiedAgain', path: [...path, first[0]], message }];
+}
+
+/** Their order means nothing. */
+function hasSameColumns(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((column) => b.includes(column));
+}
+
+function compareCounters(from: number, to: number): 'raised' | 'lowered' | 'same' {
+  if (from === to) return 'same';
+  return to > from ? 'raised' : 'lowered';
+}
+
+function lowered(path: FieldPath, name: string, [from, to]: [from: number, to: number]): Told {
+  return {
+    severity: 'warning',
+    code: 'CounterLowered',
+    path,
+    message: `${name} went down from ${from} to ${to}: that copies nothing`,
+    hint: `counters only go up: keep ${from}, or write ${from + 1} to copy again`,
+  };
+}
+
+function addedMirror({ snapshot, tables }: Mirror): Told {
+  const message = `this mirror is new: its ${countTables(tables)} will be ${firstFate(snapshot)}`;
+  return { severity: 'note', code: 'MirrorAdded', path: ['metadata', 'name'], message };
+}
+
+function addedTable(table: MirrorTable, { snapshot }: Mirror, path: FieldPath): Told {
+  const message = `${formatTableName(table.source)} is new: it will be ${firstFate(snapshot)}`;
+  return { severity: 'note', code: 'TableAdded', path: [...path, 'source'], message };
+}
+
+function firstFate({ initial }: Mirror['snapshot']): string {
+  return initial
+    ? 'copied and then followed'
+    : 'followed without a copy (snapshot.initial is false)';
+}
+
+function removedTable({ source, destination }: MirrorTable, { deletionPolicy }: Mirror): Told {
+  const told = { severity: 'warning', code: 'TableRemoved', path: ['spec', 'tables'] } as const;
+  const name = formatTableName(source);
+  const copy = formatTableName(destination);
+  return {
+    ...told,
+    atKey: true,
+    ...(deletionPolicy === 'Delete'
+      ? {
+          message: `${name} is not mirrored any more, and ${copy} is dropped at the destination`,
+          hint: 'deletionPolicy is Delete; Retain keeps the rows',
+        }
+      : { message: `${name} is not mirrored any more; ${copy} keeps its rows` }),
+  };
+}
+
+function removedMirror(mirror: Mirror, renamed: Mirror | undefined): Told {
+  const { name, slot, publication, deletionPolicy } = mirror;
+  const isDeleted = deletionPolicy === 'Delete';
+  const atSource = publication.managed
+    ? `slot ${slot} and publication ${publication.name}`
+    : `slot ${slot}`;
+  const atDestination = isDeleted
+    ? `and at the destination, with all rows, ${listTables(mirror.tables)}`
+    : 'nothing at the destination';
+  const policy = isDeleted
+    ? 'deletionPolicy is Delete; to keep the tables, merge Retain first'
+    : 'deletionPolicy is Retain';
+  return {
+    severity: 'warning',
+    code: 'MirrorRemoved',
+    message: `mirror ${name} is removed: ${atSource} will be dropped at the source, ${atDestination}`,
+    hint:
+      renamed === undefined
+        ? policy
+        : `the file holds mirror ${renamed.name} now, and another name is another mirror; ${policy}`,
+  };
+}
+
+/** The mirror that has taken the file of one that is gone: most likely a new name for it. */
+function renamedTo(
+  { file }: Mirror,
+  now: Snapshot,
+  known: ReadonlySet<string | undefined>,
+): Mirror | undefined {
+  return now.mirrors.find((mirror) => mirror.file === file && !known.has(mirror.name));
+}
+
+/** So many are named, which is enough to see what they are. */
+const MAX_NAMED_TABLES = 5;
+
+function listTables(tables: readonly MirrorTable[]): string {
+  const names = tables.map(({ destination }) => formatTableName(destination));
+  const more = names.length - MAX_NAMED_TABLES;
+  const named = names.slice(0, MAX_NAMED_TABLES).join(', ');
+  return more > 0 ? `${named} and ${more} more` : named;
+}
+
+function countTables({ length }: readonly unknown[]): string {
+  return length === 1 ? 'table' : `${length} tables`;
+}
