@@ -107,11 +107,11 @@ export const ERROR_RULES = {
   },
   SlotLost: {
     retry: 'when-spec-changes',
-    hint: 'Changes are gone from the source. Set onSlotLoss: Resync to copy every table again; until then nothing is applied.',
+    hint: "Changes are gone from the source, and nothing is applied. Set onSlotLoss: Resync, or raise the mirror's resyncGeneration: every table is copied again.",
   },
   TargetRewound: {
     retry: 'when-spec-changes',
-    hint: 'The destination is older than what the source was told to forget, as after a restore: changes are gone. Set onSlotLoss: Resync to copy every table again; until then nothing is applied.',
+    hint: "The source was told to forget changes that are not here, and nothing is applied. Set onSlotLoss: Resync, or raise the mirror's resyncGeneration: every table is copied again.",
   },
   SlotUnknown: {
     retry: 'backoff',
@@ -119,7 +119,7 @@ export const ERROR_RULES = {
   },
   IdentityChanged: {
     retry: 'when-spec-changes',
-    hint: 'The source is another cluster than the one that was copied. Use a new mirror name for it.',
+    hint: "Correct the connection, or raise the mirror's resyncGeneration, in the same commit or a later one: every table is copied again from this source.",
   },
   ImmutableFieldChanged: {
     retry: 'when-spec-changes',

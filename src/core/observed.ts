@@ -8,6 +8,7 @@ export interface Observed {
   /** The destination's clock when it was looked at, ISO 8601: what maintenance windows go by. */
   readonly at: string;
   readonly source: ObservedServer;
+  readonly sourceWal: ObservedWal;
   readonly destination: ObservedServer;
   readonly slot: ObservedSlot | undefined;
   readonly publication: ObservedPublication | undefined;
@@ -23,7 +24,9 @@ export interface Observed {
 export interface ObservedServer {
   /** server_version_num, e.g. 170004. */
   readonly version: number;
+  /** '' where it cannot be read. */
   readonly systemIdentifier: string;
+  /** The one that it writes, or in recovery the last checkpoint's; 0 where it cannot be read. */
   readonly timeline: number;
   readonly database: string;
   readonly encoding: string;
@@ -37,6 +40,17 @@ export interface ObservedServer {
   readonly canCreate: boolean;
 }
 
+/** Read after the ledger: a source that has what was applied is at least there. */
+export interface ObservedWal {
+  /** Undefined where it cannot be read. */
+  readonly lsn: Lsn | undefined;
+  /**
+   * Where the timeline that the ledger knows ended on the way to the one that the source writes now;
+   * undefined when it is still that one, or not on that way at all.
+   */
+  readonly timelineEnd: Lsn | undefined;
+}
+
 export interface ObservedSlot {
   readonly plugin: string;
   readonly database: string;
@@ -44,6 +58,8 @@ export interface ObservedSlot {
   readonly confirmedFlushLsn: Lsn | undefined;
   /** reserved | extended | unreserved | lost */
   readonly walStatus: string;
+  /** Of a lost one, from PostgreSQL 17 on. */
+  readonly invalidationReason?: string;
   /** WAL the slot keeps on the source. */
   readonly retainedBytes: number;
 }

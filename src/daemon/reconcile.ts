@@ -99,7 +99,6 @@ function isBeforeStream(step: Step): step is StepBeforeStream {
     case 'retire-table':
     case 'accept-spec':
     case 'release-slot':
-    case 'drop-publication':
     case 'drop-table':
     case 'forget-mirror':
       return false;

@@ -7,9 +7,14 @@ import { createConstraint, createIndex } from './constraints.ts';
 import type { ExecuteContext } from './context.ts';
 import { addForeignKey, restoreForeignKey, validateForeignKey } from './foreign-keys.ts';
 import type { Outcome } from './outcome.ts';
-import { alterPublication, createPublication, publishTable } from './publication.ts';
+import {
+  alterPublication,
+  createPublication,
+  dropPublication,
+  publishTable,
+} from './publication.ts';
 import { createSchema, createSequence, createTable, createType } from './schema.ts';
-import { createSlot, resetSlot } from './slot.ts';
+import { createSlot, recordSource, resetSlot } from './slot.ts';
 
 /** The steps that executeProvision takes; the others are the ledger's and the stream's. */
 export type ProvisionStep = Exclude<
@@ -28,7 +33,6 @@ export type ProvisionStep = Exclude<
       | 'retire-table'
       | 'accept-spec'
       | 'release-slot'
-      | 'drop-publication'
       | 'drop-table'
       | 'forget-mirror';
   }
@@ -51,6 +55,10 @@ export async function executeProvision(ctx: ExecuteContext, step: ProvisionStep)
       return alterPublication(ctx, step);
     case 'publish-table':
       return publishTable(ctx, step);
+    case 'drop-publication':
+      return dropPublication(ctx, step);
+    case 'record-source':
+      return recordSource(ctx, step);
     case 'create-slot':
       return createSlot(ctx, step);
     case 'reset-slot':

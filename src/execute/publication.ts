@@ -7,6 +7,7 @@ import {
   addToPublicationSql,
   createPublicationSql,
   dropFromPublicationSql,
+  dropPublicationSql,
   lockOutWritersSql,
   setPublicationSql,
 } from '../sql/publication.ts';
@@ -71,6 +72,15 @@ export async function publishTable(
     changed,
     message: `publication ${name} with ${formatTableName(table.source)}`,
   };
+}
+
+/** One of ours that nobody reads any more. Idempotent. */
+export async function dropPublication(
+  { source }: Pick<ExecuteContext, 'source'>,
+  { kind, name }: StepOf<'drop-publication'>,
+): Promise<Outcome> {
+  await source.query(dropPublicationSql(name));
+  return { step: kind, changed: true, message: `publication ${name}` };
 }
 
 async function lockOutWriters(source: Session, table: TableName): Promise<void> {

@@ -1,8 +1,16 @@
 import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
 import { observeSlot } from '../observe/slot.ts';
+import { describeStep } from '../plan/describe.ts';
 import type { Step } from '../plan/plan.ts';
-import { forgetSlot, recordSlot, writeTableState } from '../postgres/ledger.ts';
+import { isOtherCluster } from '../plan/source-change.ts';
+import {
+  forgetSlot,
+  recordOrigin,
+  recordSlot,
+  writeSource,
+  writeTableState,
+} from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import type { ExecuteContext } from './context.ts';
 import type { Outcome } from './outcome.ts';
@@ -17,10 +25,11 @@ const LOCK_NOT_AVAILABLE = '55P03';
 const CREATE_SLOT = /* sql */ `
 select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput')`;
 
-const DROP_SLOT = /* sql */ `
+/** Nothing when there is none that we could have made. */
+export const DROP_SLOT = /* sql */ `
 select pg_drop_replication_slot(slot_name)
 from pg_replication_slots
-where slot_name = $1 and plugin = 'pgoutput' and database = current_database()`;
+where slot_name = $1 and plugin = 'pgoutput' and database = $2`;
 
 /**
  * A prepared transaction holds its xid without any session. Of sessions of other roles an ordinary role
@@ -54,14 +63,15 @@ export async function createSlot(
   ctx: ExecuteContext,
   { kind, adopt }: StepOf<'create-slot'>,
 ): Promise<Outcome> {
-  const { source, destination, mirror, owner } = ctx;
+  const { source, destination, mirror, observed, owner } = ctx;
   const present = await observeSlot(source, mirror.slot);
   if (present !== undefined && !adopt)
     throw new MirrorError('SlotUnknown', `slot ${mirror.slot} appeared on the source meanwhile`);
   if (present !== undefined && present.confirmedFlushLsn === undefined)
     throw new MirrorError('SlotBusy', `slot ${mirror.slot} is being made by another session`);
-  const start = present?.confirmedFlushLsn ?? (await makeSlot(source, mirror.slot));
-  await recordSlot(destination, owner, start);
+  const start =
+    present?.confirmedFlushLsn ?? (await makeSlot(source, mirror.slot, observed.source.database));
+  await recordSlot(destination, owner, { lsn: start, timeline: observed.source.timeline });
   return {
     step: kind,
     changed: true,
@@ -69,7 +79,7 @@ export async function createSlot(
   };
 }
 
-async function makeSlot(source: Session, slot: string): Promise<Lsn> {
+async function makeSlot(source: Session, slot: string, database: string): Promise<Lsn> {
   try {
     return await source.transaction(async () => {
       await source.query(`set local lock_timeout = ${SLOT_LOCK_TIMEOUT_MS}`);
@@ -80,7 +90,8 @@ async function makeSlot(source: Session, slot: string): Promise<Lsn> {
     if (!(error instanceof MirrorError) || driverCode(error.cause) !== LOCK_NOT_AVAILABLE)
       throw error;
     // Until it is finished a slot is ephemeral and goes with the error; look, rather than believe.
-    if ((await observeSlot(source, slot)) !== undefined) await source.query(DROP_SLOT, [slot]);
+    if ((await observeSlot(source, slot)) !== undefined)
+      await source.query(DROP_SLOT, [slot, database]);
     throw new MirrorError('SlotWaiting', await describeBlocker(source), { cause: error });
   }
 }
@@ -101,19 +112,40 @@ async function describeBlocker(source: Session): Promise<string> {
 }
 
 /**
- * Drops what is left of a lost slot of ours and forgets it: every table is Pending again. The slot
- * first: after a crash in between it is missing, and so still lost. Throws SlotBusy while it is read.
+ * Drops what is left of the slot, where it is ours, and forgets it: every table is Pending again, and
+ * what comes next is of this source and this publication. The slot first: after a crash in between it
+ * is missing, and so still lost. Throws SlotBusy while it is read.
  */
 export async function resetSlot(
   { source, destination, mirror, observed, owner, log }: ExecuteContext,
-  { kind, reason }: StepOf<'reset-slot'>,
+  { kind, reason, left }: StepOf<'reset-slot'>,
 ): Promise<Outcome> {
-  log.warn({ slot: mirror.slot, reason }, 'slot lost, every table will be copied again');
-  await source.query(DROP_SLOT, [mirror.slot]);
+  const { slot } = mirror;
+  const former = observed.ledger.mirror;
+  log.warn(
+    { slot, reason, ...(left === undefined ? {} : { left }) },
+    'the slot is given up, every table will be copied again',
+  );
+  if (former !== undefined && !isOtherCluster(former, observed.source))
+    await source.query(DROP_SLOT, [slot, former.sourceDatabase]);
   await destination.transaction(async () => {
     await forgetSlot(destination, owner);
+    await recordOrigin(destination, owner, {
+      sourceSystemIdentifier: observed.source.systemIdentifier,
+      sourceDatabase: observed.source.database,
+      publication: mirror.publication.name,
+    });
     for (const record of observed.ledger.tables)
       await writeTableState(destination, owner, record.id, { state: { phase: 'Pending' } });
   });
-  return { step: kind, changed: true, message: `slot ${mirror.slot} ${reason}` };
+  return { step: kind, changed: true, message: `slot ${slot} ${reason}` };
+}
+
+/** The ledger knows the source as it is now. */
+export async function recordSource(
+  { destination, observed, owner }: ExecuteContext,
+  step: StepOf<'record-source'>,
+): Promise<Outcome> {
+  await writeSource(destination, owner, observed.source);
+  return { step: step.kind, changed: true, message: describeStep(step).text };
 }

@@ -26,6 +26,7 @@ import { observeSlot } from './slot.ts';
 import { readSwapObstacles } from './swap-obstacles.ts';
 import { observeTypes } from './type-closure.ts';
 
+import { observeWal } from './timeline.ts';
 /** A session on either side. Reading is all that happens on them. */
 export interface Sessions {
   readonly source: Session;
@@ -35,7 +36,14 @@ export interface Sessions {
 /** What is known before any table is looked at: to find it out takes no lock on one. */
 export interface MirrorLook extends Pick<
   Observed,
-  'at' | 'source' | 'destination' | 'slot' | 'ledger' | 'destinationSchemas' | 'shadows'
+  | 'at'
+  | 'source'
+  | 'sourceWal'
+  | 'destination'
+  | 'slot'
+  | 'ledger'
+  | 'destinationSchemas'
+  | 'shadows'
 > {
   /** Without its members: to list them the server opens each, from PostgreSQL 16 on. */
   readonly publication: PublicationSettings | undefined;
@@ -63,6 +71,7 @@ export async function observeMirror(mirror: Mirror, sessions: Sessions): Promise
     source: server,
     slot,
     publication,
+    sourceWal: await observeWal(mirror, source, { server, record: ledger.mirror }),
     ledger,
     destination: await observeServer(destination),
     destinationSchemas,
@@ -107,6 +116,7 @@ export async function observeTables(
     source: look.source,
     destination: look.destination,
     slot: look.slot,
+    sourceWal: look.sourceWal,
     publication,
     ledger: look.ledger,
     destinationSchemas: look.destinationSchemas,

@@ -1,7 +1,8 @@
 import { MirrorError } from '../core/errors.ts';
+import { parseLsn, type Lsn } from '../core/lsn.ts';
 import type { ObservedServer } from '../core/observed.ts';
-import type { Session } from '../postgres/session.ts';
-import { flag, number, text } from './read.ts';
+import type { Row, Session } from '../postgres/session.ts';
+import { flag, number, optionalText, text } from './read.ts';
 
 /** On Amazon RDS the attribute REPLICATION cannot be had; membership in rds_replication stands for it. */
 const SELECT_SERVER = /* sql */ `
@@ -20,8 +21,14 @@ from pg_database d, pg_roles r
 where d.datname = current_database() and r.rolname = current_user`;
 
 const SELECT_IDENTITY = /* sql */ `
-select s.system_identifier::text as system_identifier, c.timeline_id::text as timeline
-from pg_control_system() s, pg_control_checkpoint() c`;
+select system_identifier::text from pg_control_system()`;
+
+/** Until its next checkpoint, minutes after a promotion, the control file has the former one: WAL file names begin with what is written. */
+const SELECT_TIMELINE = /* sql */ `
+select case
+  when pg_is_in_recovery() then (select timeline_id::bigint from pg_control_checkpoint())
+  else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
+end::text as timeline`;
 
 /** What kind of server it is, who it takes us for and what it lets us do. */
 export async function observeServer(session: Session): Promise<ObservedServer> {
@@ -42,22 +49,38 @@ export async function observeServer(session: Session): Promise<ObservedServer> {
   };
 }
 
-/** Both functions are PUBLIC by default; where they were revoked the identity is unknown: '' and 0. */
+/** These functions are PUBLIC by default; where they were revoked the identity is unknown: '' and 0. */
 async function observeIdentity(
   session: Session,
 ): Promise<Pick<ObservedServer, 'systemIdentifier' | 'timeline'>> {
+  const [identity] = await readIfAllowed(session, SELECT_IDENTITY);
+  const [wal] = await readIfAllowed(session, SELECT_TIMELINE);
+  return {
+    systemIdentifier: identity === undefined ? '' : text(identity, 'system_identifier'),
+    timeline: wal === undefined ? 0 : number(wal, 'timeline'),
+  };
+}
+
+async function readIfAllowed(session: Session, sql: string): Promise<Row[]> {
   try {
-    const [row] = await session.query(SELECT_IDENTITY);
-    if (!row) throw new Error('the control file has no identity');
-    return {
-      systemIdentifier: text(row, 'system_identifier'),
-      timeline: number(row, 'timeline'),
-    };
+    return await session.query(sql);
   } catch (error) {
-    if (error instanceof MirrorError && error.code === 'PermissionDenied')
-      return { systemIdentifier: '', timeline: 0 };
+    if (error instanceof MirrorError && error.code === 'PermissionDenied') return [];
     throw error;
   }
+}
+
+const SELECT_WAL_LSN = /* sql */ `
+select case
+  when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+  else pg_current_wal_lsn()
+end::text as lsn`;
+
+/** Where the server's WAL is, or as far as it is replayed; undefined where that may not be read. */
+export async function observeWalLsn(session: Session): Promise<Lsn | undefined> {
+  const [row] = await readIfAllowed(session, SELECT_WAL_LSN);
+  const lsn = row && optionalText(row, 'lsn');
+  return lsn === undefined ? undefined : parseLsn(lsn);
 }
 
 const SELECT_SCHEMAS = /* sql */ `select nspname::text as name from pg_namespace order by nspname`;

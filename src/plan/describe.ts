@@ -43,7 +43,17 @@ export function describeStep(step: Step): Description {
     case 'create-slot':
       return line('+', step.adopt ? 'slot: adopt what an interrupted try left' : 'slot');
     case 'reset-slot':
-      return line('-', `slot: it ${step.reason}; every table is copied again`);
+      return line(
+        '-',
+        `slot: it ${step.reason}; every table is copied again${step.left === undefined ? '' : `; left behind in ${step.left}`}`,
+      );
+    case 'record-source':
+      return line(
+        '~',
+        step.from === undefined
+          ? 'ledger: who the source is'
+          : `ledger: the source failed over from timeline ${step.from} to ${step.timeline}, with everything that was applied`,
+      );
     case 'create-schema':
       return line('+', `schema ${step.schema}`);
     case 'create-type':

@@ -120,10 +120,10 @@ function orderSteps(
     ...(version < LEDGER_MIGRATIONS.length
       ? [{ kind: 'migrate-ledger', fromVersion: version } as const]
       : []),
-    ...ofKind('register-mirror'),
+    ...ofKind('register-mirror', 'record-source'),
     ...planProvision(cases, observed.destinationSchemas),
     // First what is lost is written down: a publication that is mended before that would hide the gap.
-    ...ofKind('reset-slot'),
+    ...ofKind('drop-publication', 'reset-slot'),
     // The slot decodes with the catalog of its time: a publication made after it is not seen (TRAPS 20).
     ...planPublication(
       mirror,

@@ -32,8 +32,17 @@ export type Step =
   | { readonly kind: 'publish-table'; readonly table: MirrorTable }
   /** Makes the slot, or adopts the one an interrupted try left, and records its position. */
   | { readonly kind: 'create-slot'; readonly adopt: boolean }
-  /** The slot is gone or ahead and onSlotLoss is Resync: forget it, every table is Pending again. */
-  | { readonly kind: 'reset-slot'; readonly reason: string }
+  /**
+   * What the slot has is no use any more, and that was answered: forget it, every table is Pending again.
+   * `left`: what stays at a former source, and the SQL that removes it there.
+   */
+  | { readonly kind: 'reset-slot'; readonly reason: string; readonly left?: string }
+  /** The source failed over, and has everything that was applied; or the ledger lacked who it is. */
+  | {
+      readonly kind: 'record-source';
+      readonly timeline: number;
+      readonly from: number | undefined;
+    }
   | { readonly kind: 'create-schema'; readonly schema: string }
   | { readonly kind: 'create-type'; readonly type: ObservedType }
   | {

@@ -4,13 +4,14 @@ import type { Observed, ObservedServer, TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import type { Refusal } from './plan.ts';
 import { refuse } from './refuse.ts';
+import { identityChange } from './source-change.ts';
 import type { TableCase } from './table-case.ts';
 
 const OLDEST_VERSION = 140_000;
 /** From here on a table can have virtual generated columns. */
 const VIRTUAL_COLUMNS_VERSION = 180_000;
 
-/** What keeps the whole mirror from running: servers, roles, identity. */
+/** What keeps the whole mirror from running: servers and roles. */
 export function preflightMirror(mirror: Mirror, observed: Observed): Refusal[] {
   const { source, destination, ledger } = observed;
   const refusals: Refusal[] = [];
@@ -38,32 +39,16 @@ export function preflightMirror(mirror: Mirror, observed: Observed): Refusal[] {
       'PermissionDenied',
       `role ${destination.role.name} may not CREATE in database ${destination.database}, which the schema bunnydb needs`,
     );
-  return [...refusals, ...identityRefusals(observed)];
+  return refusals;
 }
 
-/** The progress in the ledger belongs to one cluster and one database; with others it means nothing (TRAPS 17). */
-function identityRefusals({ source, ledger }: Observed): Refusal[] {
-  const record = ledger.mirror;
-  if (record === undefined) return [];
-  const refusals: Refusal[] = [];
-  const known = record.sourceSystemIdentifier !== '' && source.systemIdentifier !== '';
-  if (known && record.sourceSystemIdentifier !== source.systemIdentifier)
-    refusals.push(
-      refuse(
-        undefined,
-        'IdentityChanged',
-        `the source is cluster ${source.systemIdentifier}; what was copied came from ${record.sourceSystemIdentifier}`,
-      ),
-    );
-  if (record.sourceDatabase !== source.database)
-    refusals.push(
-      refuse(
-        undefined,
-        'IdentityChanged',
-        `the source is database ${source.database}; what was copied came from ${record.sourceDatabase}`,
-      ),
-    );
-  return refusals;
+/** What was copied came from one cluster and one database; with others the ledger means nothing. */
+export function identityRefusals({
+  source,
+  ledger,
+}: Pick<Observed, 'source' | 'ledger'>): Refusal[] {
+  const change = ledger.mirror && identityChange({ source }, ledger.mirror);
+  return change === undefined ? [] : [refuse(undefined, change.code, change.message)];
 }
 
 /** What keeps one table from being mirrored, with the source's side first. */

@@ -1,9 +1,18 @@
 import type { Mirror } from '../core/mirror.ts';
-import type { MirrorRecord, Observed, ObservedSlot } from '../core/observed.ts';
-import { formatLsn } from '../core/lsn.ts';
+import type { MirrorRecord, Observed } from '../core/observed.ts';
+import { dropSlotSql } from '../sql/publication.ts';
 import type { Refusal, Step } from './plan.ts';
-import { publicationLoss } from './published.ts';
 import { refuse } from './refuse.ts';
+import { slotLoss } from './slot-loss.ts';
+import {
+  formerPublication,
+  identityChange,
+  isAcknowledged,
+  isSameCluster,
+  leftBehind,
+  publicationChange,
+  type Breach,
+} from './source-change.ts';
 
 /** What is to be done about the slot. */
 export interface SlotPlan {
@@ -22,31 +31,77 @@ const NOTHING: SlotPlan = { steps: [], refusals: [], forget: false };
  * | none         | there           | refuse: somebody else's                      |
  * | creating     | none            | create                                       |
  * | creating     | there           | adopt: an interrupted try of ours left it    |
- * | created      | there, behind   | nothing                                      |
- * | created      | none, lost, ahead, no publication | refuse, or by onSlotLoss reset and create |
+ * | creating     | lost, or the file names another publication | reset and create: nothing hangs on it |
+ * | created      | there, behind   | nothing, but for what the ledger does not say of the source yet |
+ * | created      | none, lost, ahead, no publication, of a lost history | refuse, or by onSlotLoss reset and create |
+ * | created      | of another publication than the file's | refuse              |
+ * | any          | of another cluster or database | refuse                       |
  *
- * In each row a slot of another plugin or database is somebody else's.
+ * Where it is refused, a raised resyncGeneration of the mirror is the answer too: reset and create. In
+ * each row a slot of another plugin, or where ours cannot be, is somebody else's.
  */
 export function planSlot(mirror: Mirror, observed: Observed): SlotPlan {
-  const { slot } = observed;
   const record = observed.ledger.mirror;
-  const foreign = slot && foreignSlot(mirror, observed, slot);
-  if (foreign) return foreign;
-  if (record === undefined)
-    return slot === undefined
-      ? { ...NOTHING, steps: [{ kind: 'register-mirror' }, { kind: 'create-slot', adopt: false }] }
-      : refuseSlot(
-          'SlotUnknown',
-          `slot ${mirror.slot} exists on the source, but this destination knows no mirror ${mirror.name}`,
-        );
-  if (record.slotState === 'creating')
-    return { ...NOTHING, steps: [{ kind: 'create-slot', adopt: slot !== undefined }] };
-  const reason = lossOf(mirror, observed, record);
-  if (reason === undefined) return NOTHING;
-  if (mirror.onSlotLoss === 'Stop') return refuseSlot('SlotLost', `slot ${mirror.slot} ${reason}`);
+  if (record === undefined) return planFirst(mirror, observed);
+  const breach =
+    identityChange(observed, record) ??
+    publicationChange(mirror, record) ??
+    (record.slotState === 'created' ? slotLoss(mirror, observed, record) : undefined);
+  if (breach !== undefined && !isAnswered(breach, mirror, observed))
+    return { ...NOTHING, refusals: [refuse(undefined, breach.code, breach.message)] };
+  const foreign = foreignSlot(mirror, observed, record);
+  if (foreign !== undefined) return foreign;
+  if (breach !== undefined) return startAgain(mirror, observed, record, breach.reason);
+  if (record.slotState === 'created')
+    return { ...NOTHING, steps: planRecordSource(observed, record) };
+  // A first try that was interrupted and then lay so long that the source removed its WAL.
+  if (observed.slot?.walStatus === 'lost')
+    return startAgain(mirror, observed, record, 'was never finished and lost its WAL');
+  return { ...NOTHING, steps: [{ kind: 'create-slot', adopt: observed.slot !== undefined }] };
+}
+
+function planFirst(mirror: Mirror, observed: Observed): SlotPlan {
+  const { slot, source } = observed;
+  if (slot === undefined)
+    return {
+      ...NOTHING,
+      steps: [{ kind: 'register-mirror' }, { kind: 'create-slot', adopt: false }],
+    };
+  return (
+    foreignSlot(mirror, observed, undefined) ??
+    refuseSlot(
+      mirror,
+      `exists on the source${slot.active ? ', in use' : ''}, but this destination knows no mirror ${mirror.name}`,
+      source.database,
+    )
+  );
+}
+
+/** Whether somebody said that all may be copied again: for a loss in advance, for what the file changed with a counter. */
+function isAnswered({ code }: Breach, mirror: Mirror, { ledger }: Observed): boolean {
+  const isLoss = code === 'SlotLost' || code === 'TargetRewound';
+  // Nothing was made yet that a publication could be too late for.
+  const isTooEarly = code === 'ImmutableFieldChanged' && ledger.mirror?.slotState === 'creating';
+  return (
+    isTooEarly ||
+    (isLoss && mirror.onSlotLoss === 'Resync') ||
+    isAcknowledged(mirror, ledger.tables)
+  );
+}
+
+function startAgain(
+  mirror: Mirror,
+  observed: Observed,
+  record: MirrorRecord,
+  reason: string,
+): SlotPlan {
+  const isElsewhere = identityChange(observed, record) !== undefined;
+  const left = isElsewhere ? leftBehind(mirror, record, observed.source) : undefined;
+  const unread = isElsewhere ? undefined : formerPublication(mirror, record);
   return {
     steps: [
-      { kind: 'reset-slot', reason },
+      ...(unread === undefined ? [] : [{ kind: 'drop-publication', name: unread } as const]),
+      { kind: 'reset-slot', reason, ...(left === undefined ? {} : { left }) },
       { kind: 'create-slot', adopt: false },
     ],
     refusals: [],
@@ -54,33 +109,48 @@ export function planSlot(mirror: Mirror, observed: Observed): SlotPlan {
   };
 }
 
-function foreignSlot(mirror: Mirror, observed: Observed, slot: ObservedSlot): SlotPlan | undefined {
+function planRecordSource({ source }: Observed, record: MirrorRecord): Step[] {
+  const { systemIdentifier, timeline } = source;
+  const isNews =
+    (timeline !== 0 && timeline !== record.sourceTimeline) ||
+    (systemIdentifier !== '' && record.sourceSystemIdentifier === '');
+  return isNews ? [{ kind: 'record-source', timeline, from: record.sourceTimeline }] : [];
+}
+
+/** A slot of that name that cannot be ours; `record` undefined: there is none of ours yet. */
+function foreignSlot(
+  mirror: Mirror,
+  observed: Observed,
+  record: MirrorRecord | undefined,
+): SlotPlan | undefined {
+  const { slot, source } = observed;
+  if (slot === undefined) return undefined;
   if (slot.plugin !== 'pgoutput')
     return refuseSlot(
-      'SlotUnknown',
-      `slot ${mirror.slot} is ${slot.plugin === '' ? 'physical' : `of plugin ${slot.plugin}`}, not of pgoutput`,
+      mirror,
+      `is ${slot.plugin === '' ? 'physical' : `of plugin ${slot.plugin}`}, not of pgoutput`,
+      slot.database,
     );
-  if (slot.database !== observed.source.database)
-    return refuseSlot(
-      'SlotUnknown',
-      `slot ${mirror.slot} belongs to database ${slot.database}, not to ${observed.source.database}`,
-    );
-  return undefined;
+  const isMoved = record !== undefined && identityChange(observed, record) !== undefined;
+  const ours = isMoved ? isSameCluster(record, source) && record.sourceDatabase : source.database;
+  if (ours === false)
+    return refuseSlot(mirror, 'is there already on the new source', slot.database);
+  return slot.database === ours
+    ? undefined
+    : refuseSlot(mirror, `belongs to database ${slot.database}, not to ${ours}`, slot.database);
 }
 
-/** Without its publication the slot goes on, and what is written is not published: an error up to 17, silence from 18 on. */
-function lossOf(mirror: Mirror, observed: Observed, record: MirrorRecord): string | undefined {
-  const { slot } = observed;
-  if (slot === undefined) return 'is gone';
-  if (slot.walStatus === 'lost') return 'lost its WAL (wal_status lost)';
-  const unpublished = publicationLoss(mirror, observed);
-  if (unpublished !== undefined) return unpublished;
-  const { confirmedFlushLsn } = slot;
-  return confirmedFlushLsn !== undefined && confirmedFlushLsn > record.appliedLsn
-    ? `is at ${formatLsn(confirmedFlushLsn)}, ahead of what was applied (${formatLsn(record.appliedLsn)})`
-    : undefined;
-}
-
-function refuseSlot(code: 'SlotUnknown' | 'SlotLost', message: string): SlotPlan {
-  return { ...NOTHING, refusals: [refuse(undefined, code, message)] };
+function refuseSlot(mirror: Mirror, problem: string, database: string): SlotPlan {
+  const where = database === '' ? '' : `, in database ${database}`;
+  return {
+    ...NOTHING,
+    refusals: [
+      refuse(
+        undefined,
+        'SlotUnknown',
+        `slot ${mirror.slot} ${problem}`,
+        `Rename the mirror; or, if nobody uses the slot, on the source${where}: ${dropSlotSql(mirror.slot)};`,
+      ),
+    ],
+  };
 }

@@ -174,6 +174,27 @@ export interface Owner {
 
 /** The slot exists and everything before `lsn` needs no streaming. */
 export async function recordSlot(session: Session, owner: Owner, lsn: Lsn): Promise<void> {
+/** Whose changes the next slot brings, and through which publication: with forgetSlot, in one transaction. */
+export async function recordOrigin(
+  session: Session,
+  owner: Owner,
+  origin: Pick<MirrorRegistration, 'sourceSystemIdentifier' | 'sourceDatabase' | 'publication'>,
+): Promise<void> {
+  const { sourceSystemIdentifier, sourceDatabase, publication } = origin;
+  const values = [sourceSystemIdentifier, sourceDatabase, publication];
+  await fenced(session, owner, { text: sql.RECORD_ORIGIN, values });
+}
+
+/** The same source is on another timeline, or who it is was not known; '' and 0 are still not. */
+export async function writeSource(
+  session: Session,
+  owner: Owner,
+  { systemIdentifier, timeline }: { readonly systemIdentifier: string; readonly timeline: number },
+): Promise<void> {
+  const values = [systemIdentifier, `${timeline}`];
+  await fenced(session, owner, { text: sql.RECORD_SOURCE, values });
+}
+
   await fenced(session, owner, { text: sql.RECORD_SLOT, values: [formatLsn(lsn)] });
 }
 

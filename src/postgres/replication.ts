@@ -6,10 +6,10 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { LogicalReplicationService } from 'pg-logical-replication';
-import type pg from 'pg';
-import { MirrorError } from '../core/errors.ts';
+import pg from 'pg';
+import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
-import type { Connection } from '../core/mirror.ts';
+import type { Connection, Mirror } from '../core/mirror.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
 import { clientConfig, connectFailure, openSession } from './session.ts';
 
@@ -184,6 +184,28 @@ async function usesTls(connection: Connection, mirror: string): Promise<boolean>
   if (connection.sslMode !== 'prefer') return connection.sslMode !== 'disable';
   await using probe = await openSession(connection, { mirror, role: 'observer' });
   return probe.encrypted;
+}
+
+/** undefined_file: timeline 1 has no history, and one that was removed tells nothing. */
+const UNDEFINED_FILE = '58P01';
+
+/** The source's file of that timeline: which ones it came from, and where each ended. '' when there is none. */
+export async function readTimelineHistory(mirror: Mirror, timeline: number): Promise<string> {
+  const session = { mirror: mirror.name, role: 'walsender' } as const;
+  const tls = await usesTls(mirror.source, mirror.name);
+  const config = await clientConfig(mirror.source, session, tls);
+  const client = new pg.Client({ ...config, replication: 'database' } as pg.ClientConfig);
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ content: string }>(`TIMELINE_HISTORY ${timeline}`);
+    return rows[0]?.content ?? '';
+  } catch (error) {
+    if (driverCode(error) === UNDEFINED_FILE) return '';
+    throw connectFailure(error, 'timeline history of the source');
+  } finally {
+    await client.end().catch(() => undefined);
+  }
 }
 
 function startStatement({ slot, publication, from }: ReplicationOptions): string {

@@ -123,11 +123,24 @@ export const BUMP_TABLE_EPOCHS = /* sql */ `
 update bunnydb.tables set epoch = $2 where mirror = $1`;
 
 export const RECORD_SLOT = /* sql */ `
-update bunnydb.mirrors set slot_state = 'created', applied_lsn = $3
+update bunnydb.mirrors set slot_state = 'created', applied_lsn = $3, source_timeline = nullif($4::bigint, 0)
 where name = $1 and epoch = $2`;
 
 export const FORGET_SLOT = /* sql */ `
-update bunnydb.mirrors set slot_state = 'creating', applied_lsn = '0/0'
+update bunnydb.mirrors set slot_state = 'creating', applied_lsn = '0/0', source_timeline = null
+where name = $1 and epoch = $2`;
+
+/** With a slot that is forgotten goes whose it was: the next one may be another source's. */
+export const RECORD_ORIGIN = /* sql */ `
+update bunnydb.mirrors
+set source_system_identifier = $3, source_database = $4, publication = $5
+where name = $1 and epoch = $2`;
+
+/** What cannot be read of it now stays as it was known. */
+export const RECORD_SOURCE = /* sql */ `
+update bunnydb.mirrors
+set source_system_identifier = coalesce(nullif($3, ''), source_system_identifier),
+  source_timeline = coalesce(nullif($4::bigint, 0), source_timeline)
 where name = $1 and epoch = $2`;
 
 export const ADVANCE_PROGRESS = /* sql */ `

@@ -1,6 +1,6 @@
 /** Statements for publications and slots on the source. Pure text. */
 import type { TableName } from '../core/table-name.ts';
-import { quoteIdent, quoteTable } from './quote.ts';
+import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
 
 /** Partitions come under their root's name, and every operation comes. */
 const PARAMETERS = `publish = 'insert, update, delete, truncate', publish_via_partition_root = true`;
@@ -29,6 +29,11 @@ export function dropFromPublicationSql(name: string, tables: readonly TableName[
 /** Nothing when there is none. */
 export function dropPublicationSql(name: string): string {
   return `drop publication if exists ${quoteIdent(name)}`;
+}
+
+/** Fails when there is none, or somebody reads it. */
+export function dropSlotSql(name: string): string {
+  return `select pg_drop_replication_slot(${quoteLiteral(name)})`;
 }
 
 /** Waits until nobody writes the table or its partitions, and keeps writers out until the transaction ends. */

@@ -116,7 +116,6 @@ export class Pair implements AsyncDisposable {
       case 'retire-table':
       case 'accept-spec':
       case 'release-slot':
-      case 'drop-publication':
       case 'drop-table':
       case 'forget-mirror':
         throw new Error(`${step.kind} is not for these tests`);

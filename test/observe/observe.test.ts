@@ -137,6 +137,7 @@ test('rights: what our role may read, write and own, and what row security hides
     create table hidden.t (a int primary key);
     grant select on hidden.t to ${role};
     revoke execute on function pg_control_system() from public;
+    revoke execute on function pg_walfile_name(pg_lsn) from public;
   `);
   process.env['LIMITED_PASSWORD'] = 'x';
   await using limited = await openSession(

@@ -15,6 +15,7 @@ import type {
   ObservedSlot,
   ObservedTable,
   ObservedType,
+  ObservedWal,
   SwapObstacle,
   TableShape,
 } from '../../src/core/observed.ts';
@@ -213,6 +214,8 @@ export const MIRROR_RECORD: MirrorRecord = {
   slotState: 'created',
   sourceSystemIdentifier: '1',
   sourceDatabase: 'shop',
+  sourceTimeline: 1,
+  specHash: 'sha256:0',
   appliedLsn: 1_000n as Lsn,
   epoch: 1n,
 };
@@ -244,6 +247,7 @@ export function publication(
 export interface World {
   readonly tables?: Readonly<Record<string, WorldTable>>;
   readonly source?: Partial<ObservedServer>;
+  readonly sourceWal?: Partial<ObservedWal>;
   readonly destination?: Partial<ObservedServer>;
   readonly slot?: ObservedSlot | undefined;
   readonly publication?: ObservedPublication | undefined;
@@ -290,6 +294,7 @@ export function observed(world: World = {}): Observed {
   return {
     at: '2026-01-01T00:00:00.000Z',
     source: server(world.source),
+    sourceWal: { lsn: 2_000n as Lsn, timelineEnd: undefined, ...world.sourceWal },
     destination: server({ systemIdentifier: '2', ...world.destination }),
     slot: 'slot' in world ? world.slot : SLOT,
     publication:
@@ -352,6 +357,7 @@ export function sketch(step: Step): string {
     case 'migrate-ledger':
     case 'register-mirror':
     case 'reset-slot':
+    case 'record-source':
     case 'accept-spec':
     case 'release-slot':
     case 'forget-mirror':

@@ -26,6 +26,7 @@ const CREATING = { ...MIRROR_RECORD, slotState: 'creating' as const };
 const RESYNC = mirror(undefined, { onSlotLoss: 'Resync' });
 const LOST_STEPS = ['reset-slot', 'create-slot', 'copy-table public.users resync truncate 0/0'];
 const UNMANAGED = mirror(undefined, { publication: { name: 'theirs', managed: false } });
+const THEIRS = { ...MIRROR_RECORD, publication: 'theirs' };
 
 runCases([
   { name: 'everything as the file says: the empty plan', plan: {} },
@@ -159,7 +160,7 @@ runCases([
   {
     name: 'slot: ahead of what was applied, Stop',
     world: { slot: { ...SLOT, confirmedFlushLsn: 1_001n as Lsn } },
-    plan: { refusals: ['SlotLost'] },
+    plan: { refusals: ['TargetRewound'] },
   },
   {
     name: 'slot: behind what was applied, as after a crash of the source: nothing is lost',
@@ -327,13 +328,14 @@ runCases([
   {
     name: "publication: somebody's, and not there",
     mirror: UNMANAGED,
-    world: { publication: undefined },
+    world: { mirrorRecord: THEIRS, publication: undefined },
     plan: { refusals: ['TableMissing'] },
   },
   {
     name: "publication: somebody's, without one of the tables",
     mirror: { ...UNMANAGED, tables: [table('public.users'), table('public.b')] },
     world: {
+      mirrorRecord: THEIRS,
       publication: publication(['public.b', 'public.c']),
       tables: { 'public.users': { record: undefined }, 'public.b': { record: undefined } },
     },
@@ -346,13 +348,17 @@ runCases([
   {
     name: "publication: somebody's, without DELETE",
     mirror: UNMANAGED,
-    world: { publication: publication(['public.users'], { operations: ['insert', 'update'] }) },
+    world: {
+      mirrorRecord: THEIRS,
+      publication: publication(['public.users'], { operations: ['insert', 'update'] }),
+    },
     plan: { refusals: ['NotSupported'] },
   },
   {
     name: "publication: somebody's, partitions under their own names",
     mirror: UNMANAGED,
     world: {
+      mirrorRecord: THEIRS,
       publication: publication(['public.users'], { viaPartitionRoot: false }),
       tables: { 'public.users': { sourceShape: shape('public.users', { kind: 'partitioned' }) } },
     },
