@@ -172,8 +172,20 @@ export interface Owner {
   readonly epoch: bigint;
 }
 
-/** The slot exists and everything before `lsn` needs no streaming. */
-export async function recordSlot(session: Session, owner: Owner, lsn: Lsn): Promise<void> {
+/** The slot exists and everything before `lsn` needs no streaming. `timeline`: the source's; 0 unknown. */
+export async function recordSlot(
+  session: Session,
+  owner: Owner,
+  { lsn, timeline }: { readonly lsn: Lsn; readonly timeline: number },
+): Promise<void> {
+  await fenced(session, owner, { text: sql.RECORD_SLOT, values: [formatLsn(lsn), `${timeline}`] });
+}
+
+/** The slot is gone; the next one starts from nothing. */
+export async function forgetSlot(session: Session, owner: Owner): Promise<void> {
+  await fenced(session, owner, { text: sql.FORGET_SLOT, values: [] });
+}
+
 /** Whose changes the next slot brings, and through which publication: with forgetSlot, in one transaction. */
 export async function recordOrigin(
   session: Session,

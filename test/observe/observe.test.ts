@@ -186,6 +186,7 @@ test('rights: what our role may read, write and own, and what row security hides
   assert.equal(partly.get('public.partly')?.readable, true);
   await pair.onSource(`
     grant execute on function pg_control_system() to public;
+    grant execute on function pg_walfile_name(pg_lsn) to public;
     drop owned by ${role};
     drop role ${role};
   `);
