@@ -34,6 +34,8 @@ export interface CopyJob {
 export interface CopyProgress {
   /** Counted for finished ranges, estimated from the bytes for those on the way. */
   readonly rows: number;
+  /** Of finished ranges. */
+  readonly committedRows: number;
   readonly bytes: number;
   readonly estimatedRows: number;
 }
@@ -155,6 +157,7 @@ class Tally {
     const estimatedRows = Math.max(this.#estimatedRows, this.finishedRows);
     this.#onProgress({
       rows: Math.max(this.finishedRows, Math.min(this.finishedRows + flyingRows, estimatedRows)),
+      committedRows: this.finishedRows,
       bytes: this.#finishedBytes + this.#flyingBytes,
       estimatedRows,
     });

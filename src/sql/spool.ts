@@ -26,6 +26,11 @@ export function selectSpoolSizeSql(tableId: string): string {
   return `select pg_catalog.pg_total_relation_size(pg_catalog.to_regclass('${spoolTable(tableId)}')) as bytes`;
 }
 
+/** The same for each of $1, the ids of tables. */
+export const SELECT_SPOOL_SIZES = /* sql */ `
+select id, pg_total_relation_size(to_regclass('bunnydb.' || quote_ident('spool_' || id))) as bytes
+from unnest($1::bigint[]) as id`;
+
 export function dropSpoolSql(tableId: string): string {
   return `drop table if exists ${spoolTable(tableId)}`;
 }
