@@ -38,19 +38,33 @@ export const CHECKPOINTS = [
   'verified',
 ] as const;
 
-export type Checkpoint = (typeof CHECKPOINTS)[number];
+/** The same for the removal of a mirror. */
+export const REMOVAL_CHECKPOINTS = [
+  /** Committed: the ledger knows no slot any more. */
+  'slot-forgotten',
+  'slot-released',
+  'publication-dropped',
+  /** Committed: deletionPolicy is Delete. */
+  'table-dropped',
+  /** Committed: the ledger knows no such mirror. */
+  'mirror-forgotten',
+] as const;
+
+export type CopyCheckpoint = (typeof CHECKPOINTS)[number];
+export type Checkpoint = CopyCheckpoint | (typeof REMOVAL_CHECKPOINTS)[number];
 
 export interface CheckpointMessage {
   readonly checkpoint: Checkpoint;
-  /** formatTableName(source). */
+  /** formatTableName(source); empty where it is the whole mirror's. */
   readonly table: string;
 }
 
 const CHANNEL = channel(CHECKPOINT_CHANNEL);
 
 /** Costs nothing while nobody listens. */
-export function checkpoint(name: Checkpoint, source: TableName): void {
+export function checkpoint(name: Checkpoint, source?: TableName): void {
   if (!CHANNEL.hasSubscribers) return;
-  const message: CheckpointMessage = { checkpoint: name, table: formatTableName(source) };
+  const table = source === undefined ? '' : formatTableName(source);
+  const message: CheckpointMessage = { checkpoint: name, table };
   CHANNEL.publish(message);
 }

@@ -159,6 +159,10 @@ export const ERROR_RULES = {
     retry: 'backoff',
     hint: 'Drop or change the object that the message names for the time of the resync, or set resyncStrategy: truncate for this table.',
   },
+  DropObstructed: {
+    retry: 'backoff',
+    hint: 'Drop or change what the message names; it is tried again. With deletionPolicy: Retain the table is kept.',
+  },
   ConstraintViolated: {
     retry: 'backoff',
     hint: 'The destination has rows or constraints that the source does not have; remove them. A resync replaces the rows, and keeps such a constraint or index.',

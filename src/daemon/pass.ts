@@ -9,13 +9,17 @@ import { describeStep } from '../plan/describe.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 import type { Scope } from './scope.ts';
 
-export interface Pass {
-  readonly scope: Scope;
+export interface Pass extends Attempts {
   readonly mirror: Mirror;
+  readonly observed: Observed;
+}
+
+/** The steps of one plan, and what became of them. */
+export interface Attempts {
+  readonly scope: Scope;
   readonly log: Log;
   /** False for a table that waits for its next try. */
   readonly isDue: (key: string) => boolean;
-  readonly observed: Observed;
   readonly plan: Plan;
   readonly outcomes: Outcome[];
   /** Steps of single tables that failed, by formatTableName(source): the others went on. */
@@ -27,15 +31,16 @@ export interface Pass {
 }
 
 /** What came of a pass. */
-export interface PassResult extends Pick<
-  Pass,
-  'observed' | 'plan' | 'outcomes' | 'tableErrors' | 'error'
-> {
+export interface PassResult extends Pick<Attempts, 'plan' | 'outcomes' | 'tableErrors' | 'error'> {
+  readonly observed: Pick<Observed, 'slot' | 'ledger'>;
   /** Tables with steps that are still to be done: what kept them from it is not mended. */
   readonly waiting: ReadonlySet<string>;
 }
 
-export function resultOf({ observed, plan, outcomes, tableErrors, left, error }: Pass): PassResult {
+export function resultOf(
+  { plan, outcomes, tableErrors, left, error }: Attempts,
+  observed: PassResult['observed'],
+): PassResult {
   const waiting = new Set([...left].flatMap((step) => keyOf(step) ?? []));
   return { observed, plan, outcomes, tableErrors, error, waiting };
 }
@@ -45,8 +50,8 @@ export function resultOf({ observed, plan, outcomes, tableErrors, left, error }:
  * failed one of its table or of all tables, is left: it may need what that one makes.
  */
 export async function attemptInOrder<S extends Step>(
-  pass: Pass,
-  steps: readonly S[],
+  pass: Attempts,
+  steps: Iterable<S>,
   work: (step: S) => Promise<Outcome>,
 ): Promise<void> {
   const held = new Set<string>();
@@ -59,8 +64,23 @@ export async function attemptInOrder<S extends Step>(
   }
 }
 
+/** The same for one step that may come before another one of its table. */
+export async function attemptIfDue(
+  pass: Attempts,
+  step: Step,
+  work: () => Promise<Outcome>,
+): Promise<void> {
+  const key = keyOf(step);
+  if (key === undefined || pass.isDue(key)) await attempt(pass, step, work);
+  else pass.left.add(step);
+}
+
 /** A failing step of one table is that table's own; any other is the pass's. Throws when a session broke. */
-export async function attempt(pass: Pass, step: Step, work: () => Promise<Outcome>): Promise<void> {
+export async function attempt(
+  pass: Attempts,
+  step: Step,
+  work: () => Promise<Outcome>,
+): Promise<void> {
   const key = keyOf(step);
   try {
     report(pass, step, await work());
@@ -73,13 +93,13 @@ export async function attempt(pass: Pass, step: Step, work: () => Promise<Outcom
   }
 }
 
-export function report(pass: Pass, step: Step, outcome: Outcome): void {
+export function report(pass: Attempts, step: Step, outcome: Outcome): void {
   pass.outcomes.push(outcome);
   if (outcome.changed) pass.log.info({ step: step.kind, what: outcome.message }, 'step done');
 }
 
 /** The plan's steps but for those of a table that failed in this pass, or where an earlier one was left. */
-export function soundSteps({ plan, left, tableErrors }: Pass): Step[] {
+export function soundSteps({ plan, left, tableErrors }: Attempts): Step[] {
   const held = new Set(tableErrors.keys());
   return plan.steps.filter((step) => {
     const key = keyOf(step);
@@ -89,12 +109,13 @@ export function soundSteps({ plan, left, tableErrors }: Pass): Step[] {
 }
 
 /** False when the slot was to be made, and was not. */
-export function hasSlot({ left }: Pass): boolean {
+export function hasSlot({ left }: Attempts): boolean {
   return ![...left].some(({ kind }) => kind === 'reset-slot' || kind === 'create-slot');
 }
 
 /** The source table a step is about; undefined when it concerns the whole mirror. */
 function keyOf(step: Step): string | undefined {
+  if ('record' in step) return formatTableName(step.record.source);
   const table: MirrorTable | undefined = 'table' in step ? step.table : undefined;
   return table === undefined ? undefined : formatTableName(table.source);
 }

@@ -41,7 +41,7 @@ export async function addForeignKey(
  * a crash in between, or rows that break it, must not leave it NOT VALID for good without a word.
  */
 export async function restoreForeignKey(
-  { destination }: ExecuteContext,
+  { destination }: Pick<ExecuteContext, 'destination'>,
   { kind, table, saved, atSource }: StepOf<'restore-foreign-key'>,
 ): Promise<Outcome> {
   const { owner, name, definition, id } = saved;

@@ -1,13 +1,18 @@
 /** Steps that only write the ledger. Each is idempotent. */
 import { formatTableName } from '../core/table-name.ts';
+import { describeStep } from '../plan/describe.ts';
 import type { Step } from '../plan/plan.ts';
+import { isRecordOf } from '../plan/table-case.ts';
 import {
+  fillExcludedColumns,
   migrateLedger,
   registerMirror,
   registerTable,
   takeEpoch,
+  writeSpec,
   type Owner,
 } from '../postgres/ledger.ts';
+import { firstEpoch } from '../postgres/ledger-removal.ts';
 import type { Session } from '../postgres/session.ts';
 import type { Mirror } from '../core/mirror.ts';
 import type { Observed } from '../core/observed.ts';
@@ -28,7 +33,7 @@ export async function register(
 ): Promise<{ owner: Owner | undefined; outcome: Outcome }> {
   await registerMirror(destination, {
     name: mirror.name,
-    epoch: 0n,
+    epoch: await firstEpoch(destination),
     slot: mirror.slot,
     publication: mirror.publication.name,
     sourceSystemIdentifier: observed.source.systemIdentifier,
@@ -52,5 +57,29 @@ export async function addTable(
     table: table.destination,
     changed: true,
     message: formatTableName(table.source),
+  };
+}
+
+/**
+ * The file is what was asked for last. What an older version's copies left out is taken from the file that
+ * they were made by: from here on an edit of it is seen.
+ */
+export async function acceptSpec(
+  { destination, owner, mirror, observed }: ExecuteContext,
+  step: Extract<Step, { kind: 'accept-spec' }>,
+): Promise<Outcome> {
+  const { tables: former = mirror.tables } = observed.ledger.mirror?.spec ?? {};
+  await destination.transaction(async () => {
+    await writeSpec(destination, owner, mirror);
+    for (const record of observed.ledger.tables) {
+      const table = former.find((candidate) => isRecordOf(record, candidate));
+      if (table !== undefined && record.excludeColumns === undefined)
+        await fillExcludedColumns(destination, owner, record.id, table.excludeColumns);
+    }
+  });
+  return {
+    step: step.kind,
+    changed: true,
+    message: describeStep(step).text.replaceAll('\n', '; '),
   };
 }

@@ -192,7 +192,8 @@ function obstruction(record: TableRecord, error: unknown): unknown {
   });
 }
 
-function detailOf(cause: unknown): string | undefined {
+/** Of dependent_objects_still_exist: what depends, a line each. */
+export function detailOf(cause: unknown): string | undefined {
   return cause instanceof Error && 'detail' in cause && typeof cause.detail === 'string'
     ? cause.detail
     : undefined;

@@ -70,3 +70,8 @@ export function identitySql(column: ColumnShape, sequence: SequenceShape | undef
 function checkSql(constraint: ConstraintShape): string {
   return `constraint ${quoteIdent(constraint.name)} ${constraint.definition}`;
 }
+
+/** RESTRICT is the server's default: what depends on the table makes it fail. */
+export function dropTableSql(table: TableName): string {
+  return `drop table ${quoteTable(table)}`;
+}

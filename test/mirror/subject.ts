@@ -3,7 +3,7 @@
  * writers; and what must be true again after whatever happened to a resync of it.
  */
 import assert from 'node:assert/strict';
-import type { Checkpoint } from '../../src/core/checkpoint.ts';
+import type { Checkpoint, CopyCheckpoint } from '../../src/core/checkpoint.ts';
 import type { ResyncStrategy } from '../../src/core/mirror.ts';
 import { isReady } from '../../src/status/status.ts';
 import { definitions } from './compare.ts';
@@ -12,7 +12,7 @@ import type { TestMirror, TestSpec } from './test-mirror.ts';
 import { Writers, type Transaction } from './writers.ts';
 
 /** Which resyncs pass it when nothing happens to them. */
-const PASSED: Readonly<Record<Checkpoint, readonly ResyncStrategy[]>> = {
+const PASSED: Readonly<Record<CopyCheckpoint, readonly ResyncStrategy[]>> = {
   spooling: ['truncate', 'swap'],
   emptied: ['truncate', 'swap'],
   'snapshot-taken': ['truncate', 'swap'],
@@ -31,7 +31,7 @@ const PASSED: Readonly<Record<Checkpoint, readonly ResyncStrategy[]>> = {
 };
 
 export function checkpointsOf(strategy: ResyncStrategy): Checkpoint[] {
-  return (Object.keys(PASSED) as Checkpoint[]).filter((name) => PASSED[name].includes(strategy));
+  return (Object.keys(PASSED) as CopyCheckpoint[]).filter((name) => PASSED[name].includes(strategy));
 }
 
 export const SUBJECT = 'public.subject';

@@ -1,0 +1,150 @@
+/** What a removed mirror leaves to be undone. Pure, as planMirror. */
+import { MirrorError } from '../core/errors.ts';
+import type { Mirror } from '../core/mirror.ts';
+import type {
+  MirrorRecord,
+  Observed,
+  ObservedLedger,
+  ObservedPublication,
+} from '../core/observed.ts';
+import { sameTable } from '../core/table-name.ts';
+import type { TableRecord, TableState } from '../core/table-state.ts';
+import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
+import { dropPublicationSql, dropSlotSql } from '../sql/publication.ts';
+import type { Plan, Step } from './plan.ts';
+import { identityRefusals } from './preflight.ts';
+
+export type RemovalStep = Extract<
+  Step,
+  {
+    kind:
+      | 'migrate-ledger'
+      | 'release-slot'
+      | 'drop-publication'
+      | 'restore-foreign-key'
+      | 'drop-table'
+      | 'forget-mirror';
+  }
+>;
+
+/** What the decision needs: no table is looked at. */
+export interface RemovalLook extends Pick<Observed, 'source' | 'slot' | 'ledger'> {
+  readonly publication: Omit<ObservedPublication, 'tables' | 'partial'> | undefined;
+}
+
+export interface RemovalPlan extends Plan {
+  readonly steps: readonly RemovalStep[];
+}
+
+/**
+ * The source first, where a slot that nobody reads fills the disk; then what keeps others from working
+ * at the destination; the ledger last, for by it the rest is found again. Empty when all is undone. What
+ * has our names and is not in the ledger is somebody else's.
+ */
+export function planRemoval(mirror: Mirror, look: RemovalLook): RemovalPlan {
+  const { ledger, slot, publication } = look;
+  const record = ledger.mirror;
+  const nothing = { mirror: mirror.name, steps: [], refusals: [], notices: [] };
+  if (record === undefined) return nothing;
+  const refusals = identityRefusals(look);
+  if (refusals.length > 0)
+    return {
+      ...nothing,
+      refusals: refusals.map(({ table, error }) => ({
+        table,
+        error: withWayOut(error, mirror, record),
+      })),
+    };
+  const holdsSlot = record.slotState === 'created' || isOurs(slot, look);
+  return {
+    ...nothing,
+    steps: [
+      ...(ledger.version < LEDGER_MIGRATIONS.length
+        ? [{ kind: 'migrate-ledger', fromVersion: ledger.version } as const]
+        : []),
+      ...(holdsSlot ? [{ kind: 'release-slot' } as const] : []),
+      ...(ownsPublication(mirror, record) && mayBeThere(mirror, record, publication)
+        ? [{ kind: 'drop-publication', name: record.publication } as const]
+        : []),
+      ...planForeignKeys(mirror, ledger),
+      ...(mirror.deletionPolicy === 'Delete'
+        ? ledger.tables.map((table): RemovalStep => ({ kind: 'drop-table', record: table }))
+        : []),
+      { kind: 'forget-mirror' },
+    ],
+  };
+}
+
+/** A slot of another plugin or database is none that we could have made. */
+function isOurs(slot: Observed['slot'], { source }: RemovalLook): boolean {
+  return slot?.plugin === 'pgoutput' && slot.database === source.database;
+}
+
+/** A managed one has the slot's name; a file may give that name to somebody else's. */
+function ownsPublication({ slot, publication }: Mirror, record: MirrorRecord): boolean {
+  const isNamed = publication.name === record.publication;
+  return record.publication === slot && (!isNamed || publication.managed);
+}
+
+/** The look is at the one that the file names. */
+function mayBeThere(
+  mirror: Mirror,
+  record: MirrorRecord,
+  publication: RemovalLook['publication'],
+): boolean {
+  return publication !== undefined || record.publication !== mirror.publication.name;
+}
+
+/** Those that a truncate took from tables that stay: also where the table they point at is to be dropped, which they then forbid. */
+function planForeignKeys(
+  { tables, deletionPolicy }: Mirror,
+  ledger: ObservedLedger,
+): RemovalStep[] {
+  const goes = ({ schema, name }: TableRecord['destination']): boolean =>
+    deletionPolicy === 'Delete' &&
+    ledger.tables.some(({ destination }) => sameTable(destination, { schema, name }));
+  return ledger.savedForeignKeys
+    .filter(({ owner }) => !goes(owner))
+    .map((saved) => ({
+      kind: 'restore-foreign-key',
+      table: tables.find(({ destination }) => sameTable(destination, saved.table)),
+      saved,
+    }));
+}
+
+/** Tables that have some of their source's rows, or none, where they should have all. */
+export function halfCopied(records: readonly TableRecord[]): TableRecord[] {
+  return records.filter(
+    ({ state }) => 'run' in state && state.run !== undefined && state.run.strategy === 'truncate',
+  );
+}
+
+/**
+ * A table's state without the slot: copied again when the file comes back. One that was never copied
+ * to its end stays in its run, for rows in a table that is Pending would be taken for somebody else's.
+ */
+export function releasedState({ state, observed }: TableRecord): TableState {
+  const run = 'run' in state ? state.run : undefined;
+  return observed === undefined && run !== undefined
+    ? { phase: 'Copying', run }
+    : { phase: 'Pending' };
+}
+
+/** What to run at the source, in the database that was copied, when nobody can wait for us to do it. */
+export function byHandSql(mirror: Mirror, record: MirrorRecord): string[] {
+  return [
+    dropSlotSql(record.slot),
+    ...(ownsPublication(mirror, record) ? [dropPublicationSql(record.publication)] : []),
+  ];
+}
+
+/** The same error, with what a human can do about it while the mirror is removed. */
+export function withWayOut(error: MirrorError, mirror: Mirror, record: MirrorRecord): MirrorError {
+  const statements = byHandSql(mirror, record).map((statement) => `${statement};`);
+  return new MirrorError(error.code, error.message, {
+    cause: error.cause,
+    hint:
+      `The removal goes on by itself when the source can be reached. By hand, at the source in database ${record.sourceDatabase}: ${statements.join(' ')} ` +
+      `If that source is gone for ever, delete .applied/${mirror.name}.yaml in the status directory.`,
+  });
+}
