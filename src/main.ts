@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** argv -> verb. The only place with process exit, signals and standard streams. */
+import { styleText } from 'node:util';
 import { CommanderError } from 'commander';
 import { EXIT } from './cli/exit-codes.ts';
 import { buildProgram } from './cli/program.ts';
@@ -30,6 +31,7 @@ const program = buildProgram({
   out: {
     print: (text) => process.stdout.write(text),
     error: (text) => process.stderr.write(text),
+    paint: (style, text) => styleText(style, text, { stream: process.stdout }),
     screen: () => {
       const { isTTY, columns, rows } = process.stdout;
       return isTTY ? { columns, rows } : undefined;

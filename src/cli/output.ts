@@ -6,7 +6,17 @@ export interface Output {
   readonly error: (text: string) => void;
   /** Undefined when stdout is no terminal. */
   readonly screen?: () => Screen | undefined;
+  /** Colours for a result, where stdout shows any; undefined when it never does. */
+  readonly paint?: Paint;
 }
+
+export type Paint = (
+  style: 'red' | 'green' | 'yellow' | 'magenta' | 'cyan' | 'bold' | 'dim',
+  text: string,
+) => string;
+
+/** For what takes no colours. */
+export const unpainted: Paint = (_style, text) => text;
 
 /** What a terminal can show, in letters and lines. */
 export interface Screen {

@@ -1,15 +1,19 @@
 import { classify } from '../core/errors.ts';
-import { formatTableName } from '../core/table-name.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { observe } from '../observe/observe.ts';
-import { describePlan, describeStep } from '../plan/describe.ts';
-import { isEmptyPlan, type Plan } from '../plan/plan.ts';
+import { comparePages } from '../plan/canonical.ts';
+import { isEmptyPlan } from '../plan/plan.ts';
 import { planMirror } from '../plan/plan-mirror.ts';
-import { isMirrorLocked } from '../postgres/ledger.ts';
+import { unifiedDiff } from '../plan/unified-diff.ts';
+import { isMirrorLocked } from '../postgres/ownership.ts';
 import { openSession } from '../postgres/session.ts';
+import { describeDiagnostic } from '../spec/diagnostic.ts';
 import { EXIT } from './exit-codes.ts';
-import { selectMirrors } from './select-mirrors.ts';
-import type { Output } from './output.ts';
+import { unpainted, type Output } from './output.ts';
+import { planJson } from './plan-json.ts';
+import type { FailedLook, PlanLook, PlanReport } from './plan-look.ts';
+import { planText } from './plan-text.ts';
+import { findMirrors } from './select-mirrors.ts';
 
 export interface PlanOptions {
   readonly dir: string;
@@ -17,80 +21,57 @@ export interface PlanOptions {
   readonly detailedExitcode: boolean;
 }
 
-/** `bunnydb plan [NAME]`: connects read-only, prints what `run` would do. Changes nothing. Returns the exit code. */
+/**
+ * `bunnydb plan [NAME]`: connects read-only, prints what `run` would do. Changes nothing. One invalid file or
+ * one mirror that cannot be reached leaves the others alone. Returns the exit code: of several the gravest.
+ */
 export async function plan(
   name: string | undefined,
   options: PlanOptions,
   out: Output,
 ): Promise<number> {
-  const mirrors = await selectMirrors(options.dir, name, out);
-  if (mirrors === undefined) return EXIT.invalidFiles;
-  const plans: Plan[] = [];
-  const running = new Set<Plan>();
-  let hasFailed = false;
-  for (const mirror of mirrors) {
+  const found = await findMirrors(options.dir, name, out);
+  if (found === undefined) return EXIT.invalidFiles;
+  const looks: PlanLook[] = [];
+  const failures: FailedLook[] = [];
+  for (const mirror of found.mirrors) {
     try {
-      const look = await lookAt(mirror);
-      plans.push(look.plan);
-      if (look.isRun) running.add(look.plan);
+      looks.push(await lookAt(mirror));
     } catch (thrown) {
-      const error = classify(thrown);
-      out.error(`${mirror.name}: ${error.message} [${error.code}]\n  ${error.hint}\n`);
-      hasFailed = true;
+      failures.push({ mirror: mirror.name, error: classify(thrown) });
     }
   }
-  out.print(
-    options.output === 'json'
-      ? toJson(plans)
-      : plans.map((one) => toText(one, running.has(one))).join('\n'),
-  );
-  if (hasFailed) return EXIT.failed;
-  return options.detailedExitcode && !plans.every(isEmptyPlan) ? EXIT.differences : EXIT.done;
+  const report: PlanReport = { looks, failures, invalid: found.errors };
+  if (options.output === 'json') {
+    out.print(planJson(report));
+    tellErrors(report, out);
+  } else out.print(planText(report, out.paint ?? unpainted));
+  return exitCode(report, options);
 }
 
-async function lookAt(mirror: Mirror): Promise<{ plan: Plan; isRun: boolean }> {
+async function lookAt(mirror: Mirror): Promise<PlanLook> {
   const options = { mirror: mirror.name, role: 'observer', readOnly: true } as const;
   await using source = await openSession(mirror.source, options);
   await using destination = await openSession(mirror.destination, options);
-  const plan = planMirror(mirror, await observe(mirror, { source, destination }));
-  return { plan, isRun: await isMirrorLocked(destination, mirror.name) };
-}
-
-/** What is under way is planned as after an interruption, which it is not while a daemon is at it. */
-function toText(plan: Plan, isRun: boolean): string {
-  const { mirror } = plan;
-  const note =
-    isRun && plan.steps.length > 0
-      ? `A daemon runs this mirror, and may be at work on it: bunnydb status ${mirror}\n`
-      : '';
-  return `${describePlan(plan)}\n${note}`;
-}
-
-/** A stable form for scripts: names and words, no internals. */
-function toJson(plans: readonly Plan[]): string {
-  const nameOf = (table: { source: { schema: string; name: string } } | undefined): string | null =>
-    table === undefined ? null : formatTableName(table.source);
-  const value = {
-    format_version: '1.0',
-    plans: plans.map((one) => ({
-      mirror: one.mirror,
-      steps: one.steps.map((step) => ({
-        kind: step.kind,
-        table: 'table' in step ? nameOf(step.table) : null,
-        ...describeStep(step),
-      })),
-      refusals: one.refusals.map(({ table, error }) => ({
-        table: nameOf(table),
-        code: error.code,
-        message: error.message,
-        hint: error.hint,
-      })),
-      notices: one.notices.map(({ table, reason, message }) => ({
-        table: nameOf(table),
-        reason,
-        message,
-      })),
-    })),
+  const observed = await observe(mirror, { source, destination });
+  const plan = planMirror(mirror, observed);
+  return {
+    plan,
+    diff: unifiedDiff(comparePages(mirror, observed, plan)),
+    isRun: await isMirrorLocked(destination, mirror.name),
   };
-  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** Whoever reads the other output by machine sees them all the same. */
+function tellErrors({ failures, invalid }: PlanReport, out: Output): void {
+  for (const { mirror, error } of failures)
+    out.error(`${mirror}: ${error.message} [${error.code}]\n  ${error.hint}\n`);
+  for (const diagnostic of invalid) out.error(`${describeDiagnostic(diagnostic)}\n`);
+}
+
+function exitCode({ looks, failures, invalid }: PlanReport, options: PlanOptions): number {
+  if (invalid.length > 0) return EXIT.invalidFiles;
+  if (failures.length > 0) return EXIT.failed;
+  const isEmpty = looks.every((look) => isEmptyPlan(look.plan));
+  return options.detailedExitcode && !isEmpty ? EXIT.differences : EXIT.done;
 }

@@ -10,7 +10,7 @@ import type {
   IndexShape,
   TableShape,
 } from '../core/observed.ts';
-import { sameTable, type TableName } from '../core/table-name.ts';
+import type { TableName } from '../core/table-name.ts';
 import { foreignKeyDefinition } from '../sql/foreign-key-ddl.ts';
 import { findForeignKey } from './dependents.ts';
 import { columnsOnlyThere, findConstraint, findIndex } from './drift.ts';
@@ -75,14 +75,17 @@ function columnPair(desired: TableShape, actual: TableShape, mend: Mend): Pair<P
   const nullable = new Set(mend.nullable.map(({ name }) => name));
   const extra = new Set(columnsOnlyThere(desired, actual).map(({ name }) => name));
   const ours = actual.columns.filter(
-    ({ name }) => !extra.has(name) || nullable.has(name) || changed.has(name),
+    ({ name }) =>
+      !extra.has(name) || nullable.has(name) || changed.has(name) || mend.dropped.includes(name),
   );
-  const after = ours.map((column): ColumnShape => {
-    const to = changed.get(column.name);
-    if (to !== undefined) return to;
-    if (nullable.has(column.name)) return { ...column, notNull: false, identity: 'no' };
-    return mend.required.includes(column.name) ? { ...column, notNull: true } : column;
-  });
+  const after = ours
+    .filter(({ name }) => !mend.dropped.includes(name))
+    .map((column): ColumnShape => {
+      const to = changed.get(column.name);
+      if (to !== undefined) return to;
+      if (nullable.has(column.name)) return { ...column, notNull: false, identity: 'no' };
+      return mend.required.includes(column.name) ? { ...column, notNull: true } : column;
+    });
   const missing = desired.columns.filter(
     ({ name }) => !actual.columns.some((column) => column.name === name),
   );
@@ -159,7 +162,8 @@ function partsOf<T extends { readonly name: string }>(
   parts: readonly T[],
   text: (part: T) => string,
 ): Parts {
-  return Object.fromEntries(parts.map((part) => [part.name, text(part)]));
+  const sorted = parts.toSorted((a, b) => Number(a.name > b.name) - Number(a.name < b.name));
+  return Object.fromEntries(sorted.map((part) => [part.name, text(part)]));
 }
 
 function columnText(column: ColumnShape): string {
@@ -189,9 +193,4 @@ function indexText({ unique, valid, definition }: IndexShape): string {
 
 function foreignKeyText(key: ForeignKeyShape): string {
   return `${foreignKeyDefinition(key)}${key.validated ? '' : ' not valid'}`;
-}
-
-/** Whether the table is one of those. */
-export function isOneOf(tables: readonly TableName[]): (table: TableName) => boolean {
-  return (table) => tables.some((candidate) => sameTable(candidate, table));
 }

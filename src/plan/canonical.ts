@@ -9,10 +9,11 @@
 import { stringify } from 'yaml';
 import type { Generation, Mirror } from '../core/mirror.ts';
 import type { Observed, SavedForeignKey } from '../core/observed.ts';
-import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
+import { append } from '../core/multi-map.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
 import { isSwapping, type TableRecord } from '../core/table-state.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
-import { isOneOf, shapePair } from './canonical-shape.ts';
+import { shapePair } from './canonical-shape.ts';
 import { isMended } from './judge-drift.ts';
 import { NO_MEND, planMend } from './mend.ts';
 import type { Plan, Step } from './plan.ts';
@@ -36,7 +37,9 @@ export function comparePages(mirror: Mirror, observed: Observed, plan: Plan): re
   const cases = tableCases(mirror, observed, isForgotten).filter(
     ({ table, moved }) => !moved && !refused(table.destination),
   );
-  const scene: Scene = { mirror, observed, plan, cases, refused };
+  const isMirrored = isOneOf(cases.map(({ table }) => table.destination));
+  const stepsOf = groupSteps(plan);
+  const scene: Scene = { mirror, observed, plan, cases, refused, isMirrored, stepsOf };
   return [
     pageOf(mirror.name, mirrorSides(scene)),
     ...cases.map((tableCase) => tablePage(scene, tableCase)),
@@ -54,6 +57,24 @@ interface Scene {
   readonly cases: readonly TableCase[];
   /** By their name at the destination. */
   readonly refused: (table: TableName) => boolean;
+  /** Likewise, of those that are on a page. */
+  readonly isMirrored: (table: TableName) => boolean;
+  /** By formatTableName(source). */
+  readonly stepsOf: ReadonlyMap<string, readonly Step[]>;
+}
+
+function groupSteps({ steps }: Plan): Map<string, Step[]> {
+  const groups = new Map<string, Step[]>();
+  for (const step of steps) {
+    if ('table' in step && step.table !== undefined)
+      append(groups, formatTableName(step.table.source), step);
+  }
+  return groups;
+}
+
+function isOneOf(tables: readonly TableName[]): (table: TableName) => boolean {
+  const names = new Set(tables.map(formatTableName));
+  return (table) => names.has(formatTableName(table));
 }
 
 /** Undefined is left out, and so is what holds nothing. */
@@ -88,31 +109,43 @@ function mirrorSides(scene: Scene): Sides {
   const spec = specSides(plan);
   const slot = slotSides(scene);
   const publication = publicationSides(scene);
+  const cluster = clusterSides(scene);
   const types = typeSides(scene);
   const schemas = neededSchemas(scene);
-  const putAside = observed.ledger.savedForeignKeys;
-  const side = (of: 'actual' | 'desired', destination: Sheet): Sheet => ({
-    spec: spec[of],
-    source: { slot: slot[of], publication: publication[of] },
-    destination,
-  });
+  const { version } = observed.ledger;
+  const putAside = putAsideSides(scene);
   return {
-    actual: side('actual', {
-      ledgerVersion: observed.ledger.version === 0 ? undefined : observed.ledger.version,
-      schemas: schemas.filter((schema) => observed.destinationSchemas.includes(schema)),
-      types: types.actual,
-      foreignKeysPutAside: sorted(putAside.map(savedText)),
-    }),
-    desired: side('desired', {
-      ledgerVersion: Math.max(LEDGER_MIGRATIONS.length, observed.ledger.version),
-      schemas,
-      types: types.desired,
-      foreignKeysPutAside: sorted(
-        putAside
-          .filter(({ table, owner }) => scene.refused(table) || scene.refused(owner))
-          .map(savedText),
-      ),
-    }),
+    actual: {
+      spec: spec.actual,
+      source: {
+        cluster: cluster.actual,
+        slot: slot.actual,
+        publication: publication.actual,
+        unreadPublications: plan.steps.flatMap((step) =>
+          step.kind === 'drop-publication' ? [step.name] : [],
+        ),
+      },
+      destination: {
+        ledgerVersion: version === 0 ? undefined : version,
+        schemas: schemas.filter((schema) => observed.destinationSchemas.includes(schema)),
+        types: types.actual,
+        foreignKeysPutAside: putAside.actual,
+      },
+    },
+    desired: {
+      spec: spec.desired,
+      source: {
+        cluster: cluster.desired,
+        slot: slot.desired,
+        publication: publication.desired,
+      },
+      destination: {
+        ledgerVersion: Math.max(LEDGER_MIGRATIONS.length, version),
+        schemas,
+        types: types.desired,
+        foreignKeysPutAside: putAside.desired,
+      },
+    },
   };
 }
 
@@ -124,6 +157,20 @@ function specSides({ steps }: Plan): Sides {
   const side = (of: 'from' | 'to'): Sheet =>
     Object.fromEntries(step.changes.map((change) => [change.field, change[of]]));
   return { actual: side('from'), desired: side('to') };
+}
+
+/** Which one the ledger takes the source for; only where it learns something. */
+function clusterSides({ observed: { source, ledger }, plan }: Scene): Sides {
+  const step = plan.steps.find((candidate) => candidate.kind === 'record-source');
+  if (step === undefined) return { actual: undefined, desired: undefined };
+  const side = (identifier: string | undefined, timeline: number | undefined): Sheet => ({
+    systemIdentifier: identifier === '' ? undefined : identifier,
+    timeline: timeline === 0 ? undefined : timeline,
+  });
+  return {
+    actual: side(ledger.mirror?.sourceSystemIdentifier, step.from),
+    desired: side(source.systemIdentifier, step.timeline),
+  };
 }
 
 function slotSides({ mirror, plan }: Scene): Sides {
@@ -143,26 +190,30 @@ function publicationSides({ mirror, observed: { publication }, plan, cases }: Sc
   const dropped = plan.steps.flatMap((step) =>
     step.kind === 'alter-publication' ? step.drop : [],
   );
-  const kept = members.filter((member) => !isOneOf(dropped)(member));
+  const isDropped = isOneOf(dropped);
+  const kept = members.filter((member) => !isDropped(member));
+  const isKept = isOneOf(kept);
   const list = (tables: readonly TableName[]): string | string[] =>
     publication?.allTables === true ? 'all' : sorted(tables.map(formatTableName));
   return {
     actual: publication && {
       name,
-      operations: sorted(publication.operations),
+      operations: sorted(publication.operations).join(', '),
       partitions: publication.viaPartitionRoot ? 'as their root' : 'by themselves',
       tables: list(members),
     },
     desired: {
       name,
-      operations: sorted(publication?.allTables === true ? publication.operations : OPERATIONS),
+      operations: sorted(
+        publication?.allTables === true ? publication.operations : OPERATIONS,
+      ).join(', '),
       partitions:
         publication?.allTables !== true || publication.viaPartitionRoot
           ? 'as their root'
           : 'by themselves',
       tables: list([
         ...kept,
-        ...cases.map(({ table }) => table.source).filter((table) => !isOneOf(kept)(table)),
+        ...cases.map(({ table }) => table.source).filter((table) => !isKept(table)),
       ]),
     },
   };
@@ -206,21 +257,37 @@ function neededSchemas({ cases }: Scene): string[] {
   ]);
 }
 
+/** What a truncate took away for a while. What a refused table waits for stays away. */
+function putAsideSides({ observed, plan, refused }: Scene): {
+  readonly actual: readonly string[];
+  readonly desired: readonly string[];
+} {
+  const saved = observed.ledger.savedForeignKeys;
+  const restored = plan.steps.flatMap((step) =>
+    step.kind === 'restore-foreign-key' ? [step.saved.id] : [],
+  );
+  const kept = saved.filter(
+    ({ id, table, owner }) => !restored.includes(id) && (refused(table) || refused(owner)),
+  );
+  return { actual: sorted(saved.map(savedText)), desired: sorted(kept.map(savedText)) };
+}
+
 function savedText({ name, owner, table, definition }: SavedForeignKey): string {
   return `${name} of ${formatTableName(owner)} to ${formatTableName(table)}: ${definition}`;
 }
 
 function tablePage(scene: Scene, tableCase: TableCase): Page {
-  const { mirror, observed, plan, cases } = scene;
+  const { mirror, observed, isMirrored } = scene;
   const { table, desired } = tableCase;
   const actual = tableCase.observed.destinationShape;
   const name = `${mirror.name}/${formatTableName(table.destination)}`;
   // Without a table at the source it would be refused.
   if (desired === undefined) return { name, actual: undefined, desired: undefined };
-  const steps = plan.steps.filter((step) => isAbout(step, tableCase));
+  const steps = scene.stepsOf.get(formatTableName(table.source)) ?? [];
   const mend =
-    actual !== undefined && isMended(tableCase, steps) ? planMend(desired, actual) : NO_MEND;
-  const isMirrored = isOneOf(cases.map((other) => other.table.destination));
+    actual !== undefined && isMended(tableCase, steps)
+      ? planMend(desired, actual, tableCase.dropped)
+      : NO_MEND;
   const shape = shapePair({ desired, actual, mend, isMirrored });
   const record = observed.ledger.tables.find(({ id }) => id === tableCase.record?.id);
   const rows = rowSides(tableCase, record, steps);
@@ -231,18 +298,9 @@ function tablePage(scene: Scene, tableCase: TableCase): Page {
   });
 }
 
-function isAbout(step: Step, { table }: TableCase): boolean {
-  return (
-    'table' in step &&
-    step.table !== undefined &&
-    sameTable(step.table.source, table.source) &&
-    sameTable(step.table.destination, table.destination)
-  );
-}
-
 /** Where the rows come from, how far they are, and what they were copied for. */
 function rowSides(
-  { table, record: planned, hasShadow }: TableCase,
+  { table, observed, record: planned, hasShadow }: TableCase,
   record: TableRecord | undefined,
   steps: readonly Step[],
 ): { actual: Sheet; desired: Sheet } {
@@ -250,32 +308,39 @@ function rowSides(
   const isCompared = !steps.some(({ kind }) => kind === 'verify-table');
   const done = record?.observed;
   // The plan looks at what the loss of a slot leaves of the record.
+  const columns = new Set(observed.sourceShape?.columns.map(({ name }) => name));
+  const ofSource = (names: readonly string[]): string[] =>
+    sorted(names.filter((name) => columns.has(name)));
   const isForgotten = planned?.state.phase === 'Pending' && record?.state.phase !== 'Pending';
   return {
     actual: {
       source,
       state: record === undefined ? 'New' : isForgotten ? 'Stale' : record.state.phase,
-      resyncGeneration: done && generationText(done),
+      ...(done && generationSheet(done)),
       comparedWithSource: isCompared ? undefined : 'due',
       leftOfSwap: record !== undefined && hasShadow && !isSwapping(record) ? 'yes' : undefined,
-      excludeColumns: sorted(record?.excludeColumns ?? table.excludeColumns),
+      excludeColumns: ofSource(record?.excludeColumns ?? table.excludeColumns),
+      columnsLeftBehind: ofSource(record?.staleColumns ?? []),
     },
     desired: {
       source,
       state: 'Live',
-      resyncGeneration: generationText({
+      ...generationSheet({
         table: Math.max(table.generation.table, done?.table ?? 0),
         mirror: Math.max(table.generation.mirror, done?.mirror ?? 0),
       }),
       comparedWithSource: isCompared ? undefined : 'done',
-      excludeColumns: sorted(table.excludeColumns),
+      excludeColumns: ofSource(table.excludeColumns),
     },
   };
 }
 
 /** The table's own counter, and the mirror's where it was ever raised. */
-function generationText({ table, mirror }: Generation): Sheet {
-  return { table, mirror: mirror === 0 ? undefined : mirror };
+function generationSheet({ table, mirror }: Generation): Sheet {
+  return {
+    resyncGeneration: table,
+    resyncGenerationOfMirror: mirror === 0 ? undefined : mirror,
+  };
 }
 
 /** The rows that are kept are nobody's business of ours any more. */

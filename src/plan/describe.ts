@@ -173,14 +173,14 @@ function describeTableStep(step: TableStep): Description {
   }
 }
 
-/** `cdc.maxBatchSize: 100000 -> 5000 (in-place)`; the first time there is nothing to compare with. */
+/** A line for each: `spec.cdc.maxBatchSize: 100000 -> 5000 (in-place)`. The first time there is nothing to compare with. */
 function describeChanges(changes: readonly FieldChange[]): string {
-  if (changes.length === 0) return 'spec: taken up';
+  if (changes.length === 0) return 'file: taken up';
   const lines = changes.map(
     ({ field, from, to, fieldClass }) =>
       `${field}: ${from ?? 'not there'} -> ${to ?? 'not there'} (${fieldClass})`,
   );
-  return `spec: ${lines.join('\n')}`;
+  return [`file: ${counted(changes.length, 'field')} changed`, ...lines].join('\n');
 }
 
 function describeCopy(step: Extract<Step, { kind: 'copy-table' }>): Description {
@@ -215,28 +215,30 @@ export function describeNotice(notice: Notice): Description {
   return line('!', `${notice.reason}: ${notice.message}`);
 }
 
-const CLOSING_WORDS: readonly [Symbol, string][] = [
-  ['+', 'to create'],
-  ['~', 'to change'],
-  ['-/+', 'to replace'],
-  ['-', 'to remove'],
-  ['x', 'refused'],
-];
+const CLOSING_WORDS = {
+  '+': 'create',
+  '~': 'change',
+  '-/+': 'replace',
+  '-': 'remove',
+} as const satisfies Partial<Record<Symbol, string>>;
 
-/** The whole plan as text: a line for each entry and a closing line that counts them. */
-export function describePlan(plan: Plan): string {
-  const entries = [
-    ...plan.steps.map(describeStep),
-    ...plan.refusals.map(describeRefusal),
-    ...plan.notices.map(describeNotice),
-  ];
-  return [
-    `Mirror ${plan.mirror}`,
-    '',
-    ...entries.map(indent),
-    ...(entries.length > 0 ? [''] : []),
-    closingLine(plan),
-  ].join('\n');
+/** How many entries a plan has of each kind. */
+export interface Totals {
+  readonly create: number;
+  readonly change: number;
+  readonly replace: number;
+  readonly remove: number;
+  readonly refused: number;
+}
+
+/** By the symbols of the steps. */
+export function totalsOf({ steps, refusals }: Pick<Plan, 'steps' | 'refusals'>): Totals {
+  const totals = { create: 0, change: 0, replace: 0, remove: 0, refused: refusals.length };
+  for (const step of steps) {
+    const { symbol } = describeStep(step);
+    if (symbol !== '!' && symbol !== 'x') totals[CLOSING_WORDS[symbol]] += 1;
+  }
+  return totals;
 }
 
 /** `Plan: 3 to create, 1 to replace.` */
@@ -245,25 +247,15 @@ export function closingLine(plan: Plan): string {
     return plan.notices.some((notice) => notice.reason === 'Suspended')
       ? 'Nothing to do: the mirror is suspended.'
       : 'No changes. The mirror matches its file.';
-  const symbols = [...plan.steps.map(describeStep), ...plan.refusals.map(describeRefusal)].map(
-    (description) => description.symbol,
-  );
-  const counts = CLOSING_WORDS.flatMap(([symbol, words]) => {
-    const count = symbols.filter((candidate) => candidate === symbol).length;
-    return count === 0 ? [] : [`${count} ${words}`];
-  });
-  return `Plan: ${counts.join(', ')}.`;
-}
-
-const SYMBOL_WIDTH = 3;
-
-function indent({ symbol, text }: Description): string {
-  const [first = '', ...rest] = text.split('\n');
-  const margin = ' '.repeat(2 + SYMBOL_WIDTH + 1);
-  return [
-    `  ${symbol.padStart(SYMBOL_WIDTH)} ${first}`,
-    ...rest.map((other) => margin + other),
-  ].join('\n');
+  const { refused, ...done } = totalsOf(plan);
+  const counts = [
+    ...Object.entries(done).map(([verb, count]) => ({ count, words: `to ${verb}` })),
+    { count: refused, words: 'refused' },
+  ];
+  const told = counts
+    .filter(({ count }) => count > 0)
+    .map(({ count, words }) => `${count} ${words}`);
+  return `Plan: ${told.join(', ')}.`;
 }
 
 function line(symbol: Symbol, text: string): Description {

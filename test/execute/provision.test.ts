@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Observed, TableShape } from '../../src/core/observed.ts';
 import { desiredShape } from '../../src/plan/desired-shape.ts';
-import { describePlan } from '../../src/plan/describe.ts';
+import { closingLine } from '../../src/plan/describe.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { mirrorTable, name, type Pair, startPair } from './pair.ts';
 
@@ -100,10 +100,7 @@ async function converge(pair: Pair): Promise<Plan> {
 }
 
 function assertEmpty(plan: Plan): void {
-  assert.equal(
-    describePlan({ ...plan, notices: [] }),
-    `Mirror ${plan.mirror}\n\nNo changes. The mirror matches its file.`,
-  );
+  assert.equal(closingLine({ ...plan, notices: [] }), 'No changes. The mirror matches its file.');
 }
 
 test('a nasty schema makes the round trip, and planning again gives the empty plan', async () => {

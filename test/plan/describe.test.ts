@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describePlan, describeStep, formatBytes } from '../../src/plan/describe.ts';
+import { unpainted } from '../../src/cli/output.ts';
+import type { PlanReport } from '../../src/cli/plan-look.ts';
+import { planText } from '../../src/cli/plan-text.ts';
+import { MirrorError } from '../../src/core/errors.ts';
+import { closingLine, describeStep, formatBytes, totalsOf } from '../../src/plan/describe.ts';
+import type { Plan } from '../../src/plan/plan.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { mirror, name, observed, record, shape, table } from './fixtures.ts';
 
-test('a plan reads as text: steps, refusals with their hints, notices, and the count', () => {
+function textOf(plan: Plan): string {
+  const looks = [{ plan, diff: '', isRun: false }];
+  return planText({ looks, failures: [], invalid: [] }, unpainted);
+}
+
+test('a plan reads as text: steps with what they lock, refusals with their hints, notices, and the count', () => {
   const file = mirror([
     table('public.users', { generation: { table: 4, mirror: 0 } }),
     table('public.New', { destination: name('copy.New') }),
@@ -32,33 +42,102 @@ test('a plan reads as text: steps, refusals with their hints, notices, and the c
     }),
   );
   assert.equal(
-    describePlan(plan),
+    textOf(plan),
     `Mirror shop
 
     + schema copy
     + table copy.New (2 columns)
     ~ publication: drop public.old
+      locks SHARE UPDATE EXCLUSIVE on public.old (source): for a moment; readers and writers go on, VACUUM and ALTER TABLE wait
     ~ publication: add public.New
+      locks SHARE ROW EXCLUSIVE on public.New (source): for a moment; readers go on, writers wait; each try waits 1 s at most
     + ledger: public.New to copy.New
   -/+ rows of public.users: resync by truncate to generation 4 (mirror 1), about 1,000 rows, 128 kB with indexes
+      locks ACCESS SHARE on public.users (source): while its rows are read; readers and writers go on, an ALTER TABLE waits, and others behind it
+      locks ACCESS EXCLUSIVE on public.users and the tables with foreign keys to it (destination): at its start, to empty it; each try waits 200 ms at most, then lets all others pass
+      locks ACCESS EXCLUSIVE on public.users (destination): after the rows, while keys are built that it lacks, if any; readers and writers wait
     + rows of public.New to copy.New: first copy, never analysed, 5.0 GB with indexes
+      locks ACCESS SHARE on public.New (source): while its rows are read; readers and writers go on, an ALTER TABLE waits, and others behind it
+      locks ACCESS EXCLUSIVE on copy.New and the tables with foreign keys to it (destination): at its start, to empty it; each try waits 200 ms at most, then lets all others pass
+      locks ACCESS EXCLUSIVE on copy.New (destination): after the rows, while its keys are built; readers and writers wait
     x TableMissing: table public.gone does not exist on the source
       Create the table on the source or remove it from the mirror file.
     ! GenerationReverted: the mirror's resyncGeneration went back from 1 to 0; nothing is copied, and the next resync needs more than 1
 
-Plan: 4 to create, 2 to change, 1 to replace, 1 refused.`,
+Plan: 4 to create, 2 to change, 1 to replace, 1 refused.
+`,
   );
 });
 
 test('the empty plan and the suspended one say so', () => {
   assert.equal(
-    describePlan(planMirror(mirror(), observed())),
-    'Mirror shop\n\nNo changes. The mirror matches its file.',
+    textOf(planMirror(mirror(), observed())),
+    'Mirror shop\n\nNo changes. The mirror matches its file.\n',
   );
   assert.match(
-    describePlan(planMirror(mirror(undefined, { suspend: true }), observed())),
-    /! Suspended: .*\n\nNothing to do: the mirror is suspended\.$/,
+    textOf(planMirror(mirror(undefined, { suspend: true }), observed())),
+    /! Suspended: .*\n\nNothing to do: the mirror is suspended\.\n$/,
   );
+});
+
+test('the diff comes before the steps; what fails and what is invalid has its x, and only a symbol is coloured', () => {
+  const plan = planMirror(mirror(), observed({ schemas: [], shadows: ['1'] }));
+  const diff = '--- actual/shop\n+++ desired/shop\n@@ -1,1 +1,1 @@\n-a: 1\n+a: 2\n';
+  const report: PlanReport = {
+    looks: [{ plan, diff, isRun: true }],
+    failures: [{ mirror: 'far', error: new MirrorError('ConnectionFailed', 'no answer') }],
+    invalid: [
+      {
+        severity: 'error',
+        code: 'NotSupported',
+        message: 'no such thing',
+        file: 'mirrors.d/bad.yaml',
+        line: 3,
+        column: 5,
+      },
+    ],
+  };
+  assert.equal(
+    planText(report, unpainted),
+    `Mirror shop
+
+${diff}
+    - public.users: drop what an ended swap left
+
+Plan: 1 to remove.
+A daemon runs this mirror, and may be at work on it: bunnydb status shop
+
+Mirror far
+
+    x ConnectionFailed: no answer
+      Check that the server is up and that host and port in the mirror file are right.
+
+Invalid files
+
+    x mirrors.d/bad.yaml:3:5: no such thing
+`,
+  );
+  const painted = planText(report, (style, text) => `<${style}>${text}</>`);
+  assert.match(
+    painted,
+    /<bold>--- actual\/shop<\/>\n.*\n<cyan>@@.*\n<red>-a: 1<\/>\n<green>\+a: 2<\/>/,
+  );
+  assert.match(painted, / {2}<red> {2}-<\/> public\.users/);
+  assert.equal(painted.replaceAll(/<\/?[a-z]*>/g, ''), planText(report, unpainted));
+});
+
+test('the closing line and the totals count the same', () => {
+  const plan: Plan = {
+    ...planMirror(mirror(), observed()),
+    steps: [
+      { kind: 'create-schema', schema: 'a' },
+      { kind: 'create-slot', adopt: false },
+      { kind: 'publish-table', table: table('public.users') },
+      { kind: 'reset-slot', reason: 'is gone' },
+    ],
+  };
+  assert.deepEqual(totalsOf(plan), { create: 2, change: 1, replace: 0, remove: 1, refused: 0 });
+  assert.equal(closingLine(plan), 'Plan: 2 to create, 1 to change, 1 to remove.');
 });
 
 test('a reset says why', () => {

@@ -1,0 +1,34 @@
+/** What plan shows as a diff and what it does as steps say the same, in every world. */
+import assert from 'node:assert/strict';
+import { applyPatch, parsePatch } from 'diff';
+import { parse } from 'yaml';
+import type { Mirror } from '../../src/core/mirror.ts';
+import type { Observed } from '../../src/core/observed.ts';
+import { formatTableName } from '../../src/core/table-name.ts';
+import { comparePages } from '../../src/plan/canonical.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { unifiedDiff } from '../../src/plan/unified-diff.ts';
+
+/** Left as they are, and a difference all the same. */
+const LEFT = new Set(['IndexDiffers']);
+
+/** Steps and a diff, or neither; nothing of what is refused; a diff that makes the one of the other. */
+export function assertDiffAgrees(mirror: Mirror, observed: Observed, plan: Plan): void {
+  const pages = comparePages(mirror, observed, plan);
+  const diff = unifiedDiff(pages);
+  const steps = plan.steps.map(({ kind }) => kind);
+  if (steps.length > 0) assert.notEqual(diff, '', `nothing shows ${steps.join(', ')}`);
+  else if (!plan.notices.some(({ reason }) => LEFT.has(reason))) assert.equal(diff, '');
+  for (const { table } of plan.refusals) {
+    const page = table && `${mirror.name}/${formatTableName(table.destination)}`;
+    assert.ok(page === undefined ? pages.length === 0 : !pages.some(({ name }) => name === page));
+  }
+  const patches = diff === '' ? [] : parsePatch(diff);
+  assert.equal(patches.length, pages.length);
+  for (const [index, { actual = '', desired = '' }] of pages.entries()) {
+    const patch = patches[index];
+    assert.ok(patch);
+    assert.equal(applyPatch(actual, patch), desired);
+    for (const text of [actual, desired]) parse(text, { strict: true, uniqueKeys: true });
+  }
+}
