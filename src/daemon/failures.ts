@@ -6,6 +6,7 @@ import { backoffMs } from './backoff.ts';
 
 interface Entry {
   readonly failure: TableFailure;
+  readonly error: MirrorError;
   readonly nextTryMs: number;
 }
 
@@ -29,7 +30,7 @@ export class Failures {
       attempts,
     };
     const nextTryMs = this.#clock.monotonicMs() + backoffMs(attempts, Math.random());
-    this.#entries.set(key, { failure, nextTryMs });
+    this.#entries.set(key, { failure, error, nextTryMs });
     return failure;
   }
 
@@ -46,6 +47,11 @@ export class Failures {
 
   get(key: string): TableFailure | undefined {
     return this.#entries.get(key)?.failure;
+  }
+
+  /** The last one, with its cause. */
+  errorOf(key: string): MirrorError | undefined {
+    return this.#entries.get(key)?.error;
   }
 
   keys(): string[] {
