@@ -9,7 +9,9 @@ export interface Mend {
   readonly added: readonly ColumnShape[];
   /** Columns of another type, collation or generated-ness, and the generated ones that read them. */
   readonly changed: readonly ColumnChange[];
-  /** The names in `changed`: what reads such a column at the destination (a view) is in the way. */
+  /** Columns that the destination has and the mirror has no more. A shadow loses them after it took its place. */
+  readonly dropped: readonly string[];
+  /** The names in `changed` and `dropped`: what reads such a column at the destination (a view) is in the way. */
   readonly retyped: readonly string[];
   /** Columns that lose their NOT NULL, as the destination has them. */
   readonly nullable: readonly ColumnShape[];

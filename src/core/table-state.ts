@@ -94,6 +94,8 @@ export interface TableRecord {
   readonly observed: Generation | undefined;
   /** What the last finished copy left out; undefined before the first, and where an older version made it. */
   readonly excludeColumns?: readonly string[];
+  /** Columns that the last finished copy holds and the stream does not write any more, for a file left them out since. */
+  readonly staleColumns?: readonly string[];
   readonly state: TableState;
   /** Of the last comparison of both sides; undefined before the first. */
   readonly verification?: Verification;
@@ -217,13 +219,19 @@ export function isSwapping({ state }: TableRecord): boolean {
   return 'run' in state && state.run?.strategy === 'swap';
 }
 
+/** What a finished copy was made for. */
+export type Done = Pick<CopyRun, 'generation' | 'excludeColumns'>;
+
 /** The record after a copy has ended: what was found of the former copy means nothing any more. */
-export function copied(
-  { verification: _former, ...record }: TableRecord,
-  state: TableState,
-  observed: Generation,
-): TableRecord {
-  return { ...record, state, observed };
+export function copied(former: TableRecord, state: TableState, done: Done): TableRecord {
+  const { verification: _found, excludeColumns: _left, staleColumns: _stale, ...record } = former;
+  const { generation, excludeColumns } = done;
+  return {
+    ...record,
+    state,
+    observed: generation,
+    ...(excludeColumns === undefined ? {} : { excludeColumns }),
+  };
 }
 
 /** True when the file asks for a copy that was not made: either counter is ahead of what was observed. */

@@ -18,6 +18,7 @@ import { estimate, withCount, type RowCount } from '../status/rate.ts';
 import type { RunView } from '../status/view.ts';
 import type { Follower } from '../stream/follow.ts';
 import type { Failures } from './failures.ts';
+import type { Meter } from './meter.ts';
 
 type CopyStepOfPlan = Extract<Step, { kind: 'copy-table' | 'replay-table' | 'verify-table' }>;
 
@@ -26,6 +27,8 @@ interface Run {
   readonly stop: AbortController;
   readonly ended: Promise<void>;
   view: RunView;
+  /** Of view.rowsCopied, an estimate, those that are committed. */
+  committedRows: number;
   recentRows: readonly RowCount[];
 }
 
@@ -35,6 +38,7 @@ export interface CopiesOptions {
   readonly failures: Failures;
   readonly log: Log;
   readonly clock: Clock;
+  readonly meter?: Meter | undefined;
   /** Called when a copy has ended, well or not, or gives its place to another: the next pass should come soon. */
   readonly onLookAgain: () => void;
 }
@@ -110,10 +114,11 @@ export class Copies {
     return this.#runs.has(key);
   }
 
-  /** A run for another generation than the file's newest has to start again. */
+  /** A run for another generation than the file's newest, or of other columns, has to start again. */
   #isSameRun(running: CopyStepOfPlan, wanted: CopyStepOfPlan): boolean {
     if (running.kind === 'verify-table') return wanted.kind === 'verify-table';
     if (wanted.kind !== 'copy-table') return true;
+    if (!sameColumns(running.table.excludeColumns, wanted.table.excludeColumns)) return false;
     // What it is for may have been taken back since it started.
     const state = this.#options.follower.recordOf(running.table.source)?.state;
     const run = state && 'run' in state ? state.run : undefined;
@@ -127,8 +132,9 @@ export class Copies {
     const now = this.#options.follower.recordOf(table.source);
     if (seen === undefined || now === undefined) return true;
     // By way of JSON, which is what the ledger keeps: an absent field and an undefined one are the same.
-    const [then, kept] = [seen, now].map(({ state, observed: done, verification }): unknown =>
-      JSON.parse(JSON.stringify([state, done, verification])),
+    const [then, kept] = [seen, now].map(
+      ({ state, observed: done, verification, excludeColumns, staleColumns }): unknown =>
+        JSON.parse(JSON.stringify([state, done, verification, excludeColumns, staleColumns])),
     );
     return isDeepStrictEqual(then, kept);
   }
@@ -149,6 +155,7 @@ export class Copies {
         rowsTotal: 0,
         bytesCopied: 0,
       },
+      committedRows: 0,
       recentRows: [],
       ended: this.#run(mirror, step, { observed, signal: stop.signal, startedAt })
         .then(() => this.#options.failures.clear(key))
@@ -209,7 +216,10 @@ export class Copies {
     if (step.kind === 'replay-table') await runReplay(options);
     else {
       const { strategy, generation } = step;
-      await runCopy(options, { id: randomUUID(), strategy, generation, startedAt: how.startedAt });
+      const { excludeColumns } = table;
+      const { startedAt } = how;
+      const id = randomUUID();
+      await runCopy(options, { id, strategy, generation, excludeColumns, startedAt });
     }
     log.info('table is live');
   }
@@ -222,11 +232,14 @@ export class Copies {
     run.view = { ...view, step };
   }
 
-  #onProgress(key: string, { rows, bytes, estimatedRows }: CopyProgress): void {
+  #onProgress(key: string, { rows, committedRows, bytes, estimatedRows }: CopyProgress): void {
+    const { clock, meter, owner } = this.#options;
     this.#update(key, { rowsCopied: rows, bytesCopied: bytes, rowsTotal: estimatedRows });
     const run = this.#runs.get(key);
-    const now = { atMs: this.#options.clock.monotonicMs(), rows };
-    if (run) run.recentRows = withCount(run.recentRows, now);
+    if (run === undefined) return;
+    run.recentRows = withCount(run.recentRows, { atMs: clock.monotonicMs(), rows });
+    meter?.rowsCopied(owner.mirror, key, Math.max(0, committedRows - run.committedRows));
+    run.committedRows = committedRows;
   }
 
   #update(key: string, change: Partial<RunView>): void {
@@ -265,6 +278,10 @@ export class Copies {
 /** It waits for its maintenance window. */
 function isHeld(step: CopyStepOfPlan): boolean {
   return step.kind === 'copy-table' && step.heldUntil !== undefined;
+}
+
+function sameColumns(a: readonly string[], b: readonly string[]): boolean {
+  return isDeepStrictEqual(new Set(a), new Set(b));
 }
 
 function majorOf(version: number): number {

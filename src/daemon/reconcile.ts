@@ -4,7 +4,7 @@ import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import { formatTableName } from '../core/table-name.ts';
 import { isFed } from '../core/table-state.ts';
 import type { ExecuteContext } from '../execute/context.ts';
-import { addTable, migrate, register } from '../execute/ledger-steps.ts';
+import { acceptSpec, addTable, migrate, register } from '../execute/ledger-steps.ts';
 import { executeProvision, type ProvisionStep } from '../execute/provision.ts';
 import type { Outcome } from '../execute/outcome.ts';
 import { adoptTable, cancelCopy, removeShadow, retireTable } from '../execute/stream-steps.ts';
@@ -13,7 +13,7 @@ import type { Step } from '../plan/plan.ts';
 import { mayStream, planMirror } from '../plan/plan-mirror.ts';
 import { readLedger, type Owner } from '../postgres/ledger.ts';
 import {
-  attempt,
+  attemptIfDue,
   attemptInOrder,
   hasSlot,
   report,
@@ -49,7 +49,7 @@ export async function reconcile(
   const owner = await ownLedger(pass);
   if (owner) await provision(pass, owner);
   if (owner) await stream(pass, owner);
-  return resultOf(pass);
+  return resultOf(pass, observed);
 }
 
 /** Before the tables are looked at: a lock on one of them keeps that look waiting, and no other table with it. */
@@ -72,7 +72,7 @@ async function ownLedger(pass: Pass): Promise<Owner | undefined> {
   return scope.owner;
 }
 
-type StepBeforeStream = ProvisionStep | Extract<Step, { kind: 'register-table' }>;
+type StepBeforeStream = ProvisionStep | Extract<Step, { kind: 'register-table' | 'accept-spec' }>;
 
 /** Everything that needs no stream, in the plan's order. */
 async function provision(pass: Pass, owner: Owner): Promise<void> {
@@ -82,7 +82,8 @@ async function provision(pass: Pass, owner: Owner): Promise<void> {
   await attemptInOrder(pass, pass.plan.steps.filter(isBeforeStream), async (step) => {
     // The stream holds the slot, and its tables are about to start from nothing.
     if (step.kind === 'reset-slot') await scope.stopStream();
-    return step.kind === 'register-table' ? addTable(ctx, step) : executeProvision(ctx, step);
+    if (step.kind === 'register-table') return addTable(ctx, step);
+    return step.kind === 'accept-spec' ? acceptSpec(ctx, step) : executeProvision(ctx, step);
   });
 }
 
@@ -97,7 +98,6 @@ function isBeforeStream(step: Step): step is StepBeforeStream {
     case 'drop-shadow':
     case 'adopt-table':
     case 'retire-table':
-    case 'accept-spec':
     case 'release-slot':
     case 'drop-table':
     case 'forget-mirror':
@@ -120,7 +120,7 @@ async function stream(pass: Pass, owner: Owner): Promise<void> {
   await routeNewTables(pass, follower);
   for (const step of soundSteps(pass)) {
     const work = streamStep(pass, follower, owner, step);
-    if (work !== undefined) await attempt(pass, step, work);
+    if (work !== undefined) await attemptIfDue(pass, step, work);
   }
   // What ended meanwhile ends the pass: each copy would fail for it.
   follower.throwIfEnded();
@@ -153,7 +153,7 @@ function streamStep(
     case 'retire-table':
       return async () => {
         await scope.copies?.stopOne(formatTableName(step.record.source));
-        return retireTable(follower, owner, step);
+        return retireTable(follower, scope.destination, owner, step);
       };
     default:
       return undefined;

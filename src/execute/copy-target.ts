@@ -5,6 +5,7 @@ import { formatTableName } from '../core/table-name.ts';
 import { isSwapping, type TableRecord } from '../core/table-state.ts';
 import { observeDestinationShape } from '../observe/shapes.ts';
 import { desiredShape } from '../plan/desired-shape.ts';
+import { droppedColumns } from '../plan/exclusions.ts';
 import { mayMend, NO_MEND, planMend } from '../plan/mend.ts';
 import type { Session } from '../postgres/session.ts';
 import { quoteTable } from '../sql/quote.ts';
@@ -28,7 +29,11 @@ export async function emptyTarget(
       `destination table ${formatTableName(record.destination)} does not exist`,
     );
   const mend = mayMend(record.observed, table.generation)
-    ? planMend(desiredShape(mirror, table, source), actual)
+    ? planMend(
+        desiredShape(mirror, table, source),
+        actual,
+        droppedColumns(mirror, table, record, actual),
+      )
     : NO_MEND;
   if (isSwapping(record)) await createShadow(session, owner, record, mend);
   else await untilLocked(options, async () => emptyTable(session, owner, record, mend));

@@ -10,13 +10,16 @@ import {
 } from '../core/table-state.ts';
 import { observeDestinationShape } from '../observe/shapes.ts';
 import { desiredShape } from '../plan/desired-shape.ts';
+import { droppedColumns } from '../plan/exclusions.ts';
 import { nextOpening } from '../plan/windows.ts';
 import { dropSpool, writeTableState } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
+import { dropColumnsSql } from '../sql/mend.ts';
 import { rowsMissing } from '../stream/applier.ts';
 import type { BoundaryResult } from '../stream/boundaries.ts';
 import { replayRest, replayUntilShort, type Replay } from './spool-replay.ts';
 import { untilLocked } from './lock-tables.ts';
+import { alterShape } from './mend-table.ts';
 import { ownSequences } from './schema.ts';
 import { dropShadow } from './shadow.ts';
 import { prepareSwap, swapTables } from './swap.ts';
@@ -96,10 +99,14 @@ async function ownMendedSequences(
 /** With a session of its own: many may wait at once, and for long. */
 async function trySwap(options: CopyRunOptions, replay: Replay): Promise<TableRecord | undefined> {
   await using session = await openDestination(options, 'writer');
+  const { destination } = replay.record;
   const plan = await prepareSwap(session, replay.record);
-  return await tryHandOver(options, replay, async (streamSession) =>
-    swapTables(streamSession, options.owner, replay.record, plan),
-  );
+  const actual = await observeDestinationShape(session, destination);
+  const dropped = droppedColumns(options.mirror, options.table, replay.record, actual);
+  return await tryHandOver(options, replay, async (streamSession) => {
+    await swapTables(streamSession, options.owner, replay.record, plan);
+    await alterShape(streamSession, destination, dropColumnsSql(destination, dropped));
+  });
 }
 
 interface Tried {

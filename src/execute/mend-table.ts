@@ -5,7 +5,7 @@ import type { Mend } from '../core/mend.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { isEmptyMend } from '../plan/mend.ts';
 import type { Session } from '../postgres/session.ts';
-import { addChecksSql, dropPartsSql, mendSql } from '../sql/mend.ts';
+import { addChecksSql, dropColumnsSql, dropPartsSql, mendSql } from '../sql/mend.ts';
 import { ownSequences, provideSequences } from './schema.ts';
 
 /**
@@ -17,6 +17,7 @@ export async function mendTable(session: Session, table: TableName, mend: Mend):
   await provideSequences(session, table, mend.sequences);
   await alterShape(session, table, [
     ...dropPartsSql(table, mend),
+    ...dropColumnsSql(table, mend.dropped),
     ...mendSql(table, mend),
     ...addChecksSql(table, mend),
   ]);

@@ -58,7 +58,8 @@ export async function createShadow(
     const made = await partsOf(session, shadow);
     for (const statement of [
       ...renameSequencesSql(made.sequences, parts.sequences),
-      ...mendSql(shadow, mend),
+      // What goes with the live table's place goes then, with all that the server knows of it.
+      ...mendSql(shadow, { ...mend, dropped: [] }),
       ...tuneSql(shadow, parts),
       ...parts.checks
         .filter(({ name, validated }) => validated && !leftOut.constraints.includes(name))

@@ -4,6 +4,7 @@ import { parseLsn } from '../core/lsn.ts';
 import type { CopySnapshot, TableRecord } from '../core/table-state.ts';
 import type { Session } from '../postgres/session.ts';
 import { replayBatch, type ReplayOptions } from '../stream/replay.ts';
+import { unwrittenColumns } from '../plan/exclusions.ts';
 import { loadTarget } from '../stream/target.ts';
 import { parseVisibility } from '../stream/visibility.ts';
 import { openReplica, targetOf, type CopyRunOptions } from './table-run.ts';
@@ -72,7 +73,12 @@ async function replayOptions(
   session: Session,
   { record, snapshot }: Replay,
 ): Promise<ReplayOptions> {
-  const target = await loadTarget(session, targetOf(record), options.table.excludeColumns);
+  // Without a run it goes into the table as the last copy left it.
+  const columns =
+    'run' in record.state && record.state.run !== undefined
+      ? options.table.excludeColumns
+      : unwrittenColumns(options.table, record);
+  const target = await loadTarget(session, targetOf(record), columns);
   const copied = snapshot && {
     visibility: parseVisibility(snapshot.visible),
     lsn: parseLsn(snapshot.lsn),

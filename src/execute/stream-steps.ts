@@ -6,6 +6,7 @@ import type { Step } from '../plan/plan.ts';
 import { deleteTable, dropSpool, writeTableState, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import type { Follower } from '../stream/follow.ts';
+import { dropTable, prepareDrop } from './drop-table.ts';
 import type { Outcome } from './outcome.ts';
 import { dropBoth, dropShadow } from './shadow.ts';
 
@@ -19,8 +20,9 @@ export async function adoptTable(
   if (!record) throw new Error(`the stream does not know ${formatTableName(table.source)}`);
   await follower.atBoundary(async (session) => {
     const state = { phase: 'Live' } as const;
-    await writeTableState(session, owner, record.id, { state, observed: generation });
-    return { result: undefined, changed: [copied(record, state, generation)] };
+    const done = { generation, excludeColumns: table.excludeColumns };
+    await writeTableState(session, owner, record.id, { state, done });
+    return { result: undefined, changed: [copied(record, state, done)] };
   });
   return {
     step: kind,
@@ -73,15 +75,21 @@ export async function removeShadow(
   };
 }
 
-/** Out of the mirror: its changes are dropped, its spool goes, its rows stay. */
+/**
+ * Out of the mirror: its changes are dropped, its spool goes. Its rows stay, or the table is dropped with
+ * them in the same transaction; then throws what dropTable throws, and the stream still has the table.
+ */
 export async function retireTable(
   follower: Follower,
+  destination: Session,
   owner: Owner,
-  { kind, record }: Extract<Step, { kind: 'retire-table' }>,
+  { kind, record, drop }: Extract<Step, { kind: 'retire-table' }>,
 ): Promise<Outcome> {
+  const table = drop ? await prepareDrop(destination, record.destination, []) : undefined;
   await follower.atBoundary(async (session) => {
     await dropSpool(session, record.id);
     if (await dropBoth(session, owner, record)) checkpoint('old-dropped', record.source);
+    if (table !== undefined) await dropTable(session, table);
     await deleteTable(session, owner, record.id);
     return { result: undefined, removed: record.source };
   });

@@ -8,7 +8,9 @@ import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { Observed, ObservedLedger, ObservedTable } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { desiredShape } from '../plan/desired-shape.ts';
+import { droppedColumns } from '../plan/exclusions.ts';
 import { planMend } from '../plan/mend.ts';
+import { isRecordOf } from '../plan/table-case.ts';
 import { readLedger } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { selectHasRowsSql } from '../sql/has-rows.ts';
@@ -24,9 +26,9 @@ import { observeSchemas, observeServer, readClock } from './server.ts';
 import { observeShapes, type Shapes } from './shapes.ts';
 import { observeSlot } from './slot.ts';
 import { readSwapObstacles } from './swap-obstacles.ts';
+import { observeWal } from './timeline.ts';
 import { observeTypes } from './type-closure.ts';
 
-import { observeWal } from './timeline.ts';
 /** A session on either side. Reading is all that happens on them. */
 export interface Sessions {
   readonly source: Session;
@@ -69,9 +71,9 @@ export async function observeMirror(mirror: Mirror, sessions: Sessions): Promise
   return {
     at: await readClock(destination),
     source: server,
+    sourceWal: await observeWal(mirror, source, { server, record: ledger.mirror }),
     slot,
     publication,
-    sourceWal: await observeWal(mirror, source, { server, record: ledger.mirror }),
     ledger,
     destination: await observeServer(destination),
     destinationSchemas,
@@ -105,7 +107,7 @@ export async function observeTables(
   );
   const obstacles = await readSwapObstacles(
     sessions.destination,
-    obstructible(mirror, sources, destinations),
+    obstructible(mirror, look.ledger, { sources, destinations }),
   );
   const heldBy = await readEmptyObstacles(
     sessions.destination,
@@ -114,9 +116,9 @@ export async function observeTables(
   return {
     at: look.at,
     source: look.source,
+    sourceWal: look.sourceWal,
     destination: look.destination,
     slot: look.slot,
-    sourceWal: look.sourceWal,
     publication,
     ledger: look.ledger,
     destinationSchemas: look.destinationSchemas,
@@ -177,15 +179,21 @@ function unfinished(mirror: Mirror, ledger: ObservedLedger, shapes: Shapes): Tab
 }
 
 /** The tables that a resync may put another in the place of, or change a column's type of. */
-function obstructible(mirror: Mirror, sources: Shapes, destinations: Shapes): TableName[] {
+function obstructible(
+  mirror: Mirror,
+  ledger: ObservedLedger,
+  shapes: { readonly sources: Shapes; readonly destinations: Shapes },
+): TableName[] {
   return mirror.tables
     .filter((table) => {
-      const source = sources.get(formatTableName(table.source));
-      const actual = destinations.get(formatTableName(table.destination));
+      const source = shapes.sources.get(formatTableName(table.source));
+      const actual = shapes.destinations.get(formatTableName(table.destination));
       if (source === undefined || actual === undefined) return false;
+      const record = ledger.tables.find((candidate) => isRecordOf(candidate, table));
+      const dropped = droppedColumns(mirror, table, record, actual);
       return (
         table.resyncStrategy === 'swap' ||
-        planMend(desiredShape(mirror, table, source), actual).retyped.length > 0
+        planMend(desiredShape(mirror, table, source), actual, dropped).retyped.length > 0
       );
     })
     .map((table) => table.destination);

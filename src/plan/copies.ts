@@ -1,8 +1,15 @@
-import type { Generation, Mirror, MirrorTable, ResyncStrategy } from '../core/mirror.ts';
+import type { Generation, Mirror, ResyncStrategy } from '../core/mirror.ts';
 import type { Observed } from '../core/observed.ts';
 import { formatTableName } from '../core/table-name.ts';
-import { isSwapping, needsResync, type TableRecord, type TableState } from '../core/table-state.ts';
+import {
+  isFed,
+  isSwapping,
+  needsResync,
+  type CopyRun,
+  type TableRecord,
+} from '../core/table-state.ts';
 import { unreachable } from '../core/unreachable.ts';
+import { hasOtherColumns, lacksColumns } from './exclusions.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
 import { swapRefusals, truncateRefusals } from './swap.ts';
@@ -98,7 +105,7 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
   if (record === undefined) return decideFirst(tableCase, mirror);
   const { state } = record;
   const isGone = observed.destinationShape === undefined;
-  const bumped = needsResync(table.generation, aimOf(record, state));
+  const bumped = asksForAnother(tableCase, record);
   const copy = (reason: CopyReason): Decision => ({
     do: 'copy',
     reason,
@@ -111,19 +118,20 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
     return 'run' in state && state.run !== undefined
       ? copy('retry')
       : { do: 'refuse', refusal: replacedRefusal(tableCase) };
-  if (isTakenBack(record, table)) return { do: 'cancel' };
+  if (isTakenBack(tableCase, record)) return { do: 'cancel' };
   switch (state.phase) {
     case 'Pending':
       return record.observed === undefined ? decideFirst(tableCase, mirror) : copy('resync');
     case 'Copying':
       return copy('retry');
     case 'CatchingUp':
-      if (isGone || lacksShadow(tableCase)) return copy('retry');
+      if (isGone || lacksShadow(tableCase) || isOfOtherColumns(tableCase)) return copy('retry');
       return bumped && !held ? copy('resync') : { do: 'replay' };
     case 'Live':
       if (isGone) return copy('retry');
       return bumped ? copy('resync') : decideVerification(record);
     case 'Failed':
+      if (isOfOtherColumns(tableCase)) return copy('retry');
       if (bumped) return copy('resync');
       // A table that was gone is empty now, whoever made it again: its spool alone does not fill it.
       if (state.resume === 'copy' || isGone || state.failure.code === 'TableMissing')
@@ -160,10 +168,27 @@ function decideFirst({ table, observed }: TableCase, mirror: Mirror): Decision {
   return { do: 'copy', reason: 'first', strategy: 'truncate' };
 }
 
-/** The generation that is reached when what is under way ends. */
-function aimOf(record: TableRecord, state: TableState): { table: number; mirror: number } {
-  const run = 'run' in state ? state.run : undefined;
-  return run?.generation ?? record.observed ?? { table: 0, mirror: 0 };
+/** The file asks for a copy that is neither made nor under way: for a higher counter, or of other columns. */
+function asksForAnother(tableCase: TableCase, record: TableRecord): boolean {
+  const { table, observed } = tableCase;
+  const run = runOf(record);
+  const aim = run?.generation ?? record.observed ?? { table: 0, mirror: 0 };
+  return (
+    needsResync(table.generation, aim) ||
+    (run === undefined
+      ? lacksColumns(table, record, observed.sourceShape)
+      : isOfOtherColumns(tableCase))
+  );
+}
+
+/** What is under way copies other columns than the file asks for by now: it begins again. */
+function isOfOtherColumns({ table, record, observed }: TableCase): boolean {
+  const run = record && runOf(record);
+  return run !== undefined && hasOtherColumns(table, run, observed.sourceShape);
+}
+
+function runOf({ state }: TableRecord): CopyRun | undefined {
+  return 'run' in state ? state.run : undefined;
 }
 
 /** What is observed when a copy made now ends. A counter that went back does not take back what was done. */
@@ -175,10 +200,22 @@ function reached({ table, record }: TableCase): Generation {
   };
 }
 
-/** The resync that runs is for a counter that the file has taken back to what was done. */
-function isTakenBack({ state, observed }: TableRecord, { generation }: MirrorTable): boolean {
-  if (observed === undefined || !('run' in state) || state.run === undefined) return false;
-  return needsResync(state.run.generation, observed) && !needsResync(generation, observed);
+/**
+ * The resync that runs is for a counter, or of columns, that the file has taken back to what was done. Not
+ * when the old table was not written in full meanwhile, nor when what is filled in place has other columns.
+ */
+function isTakenBack(tableCase: TableCase, record: TableRecord): boolean {
+  const { table, observed: look } = tableCase;
+  const { observed } = record;
+  const run = runOf(record);
+  if (observed === undefined || run === undefined) return false;
+  const isForMore =
+    needsResync(run.generation, observed) ||
+    (record.excludeColumns !== undefined &&
+      hasOtherColumns({ excludeColumns: record.excludeColumns }, run, look.sourceShape));
+  const isDone =
+    !needsResync(table.generation, observed) && !lacksColumns(table, record, look.sourceShape);
+  return isForMore && isDone && (isFed(record) || !isOfOtherColumns(tableCase));
 }
 
 /** The stream knows tables by their oid: another one under the name that was copied is not followed. */

@@ -28,26 +28,29 @@ export function judgeDrift(
   const actual = observed.destinationShape;
   if (desired === undefined || actual === undefined) return { refusals: [], notices: [] };
   if (!isMended(tableCase, copy)) return judgeUnmended(tableCase, { desired, actual });
-  const mend = planMend(desired, actual);
+  const mend = planMend(desired, actual, tableCase.dropped);
+  const isDropped = ({ name }: { readonly name: string }): boolean => mend.dropped.includes(name);
   return {
     refusals: isEmptyMend(mend) || actual.owned ? [] : [ownerRefusal(tableCase, destination)],
     notices: [
       ...describeMend(mend).map((line) => notice(tableCase, 'ShapeDiffers', line)),
-      ...columnsOnlyThere(desired, actual).map(({ name: column }) =>
-        notice(
-          tableCase,
-          'ExtraColumn',
-          observed.destinationHasRows === false
-            ? `column ${column} is at the destination only; it is left as it is`
-            : `column ${column} is at the destination only; it is kept with its default, and its values are lost`,
+      ...columnsOnlyThere(desired, actual)
+        .filter((column) => !isDropped(column))
+        .map(({ name: column }) =>
+          notice(
+            tableCase,
+            'ExtraColumn',
+            observed.destinationHasRows === false
+              ? `column ${column} is at the destination only; it is left as it is`
+              : `column ${column} is at the destination only; it is kept with its default, and its values are lost`,
+          ),
         ),
-      ),
     ],
   };
 }
 
 /** By the copy that is planned, or by a shadow that is there with its rows. */
-function isMended({ record, table }: TableCase, copy: readonly Step[]): boolean {
+export function isMended({ record, table }: TableCase, copy: readonly Step[]): boolean {
   return copy.some(
     (step) =>
       (step.kind === 'copy-table' && mayMend(record?.observed, table.generation)) ||

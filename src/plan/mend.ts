@@ -19,27 +19,36 @@ export function mayMend(observed: Generation | undefined, generation: Generation
   return observed !== undefined || generation.table > 0 || generation.mirror > 0;
 }
 
-/** `desired` is what desiredShape says, `actual` the destination's table. */
-export function planMend(desired: TableShape, actual: TableShape): Mend {
+/** `desired` is what desiredShape says, `actual` the destination's table, `dropped` what droppedColumns says. */
+export function planMend(
+  desired: TableShape,
+  actual: TableShape,
+  dropped: readonly string[] = [],
+): Mend {
   const { problems } = columnDrift(desired, actual);
   const missing = columnsWith(problems, 'missing');
   const added = desired.columns.filter(({ name }) => missing.has(name));
-  const changed = changedColumns(desired, actual, problems);
+  const changed = changedColumns(desired, actual, problems).filter(
+    ({ from }) => !dropped.includes(from.name),
+  );
   const replaced = new Set(
     changed.filter(({ how }) => how === 'replace').map(({ from }) => from.name),
   );
   const unwanted = columnsWith(problems, 'not null', 'needs value');
+  const gone = new Set([...replaced, ...dropped]);
+  // A shadow has the dropped ones until it takes its place.
   const nullable = actual.columns.filter(({ name }) => unwanted.has(name) && !replaced.has(name));
-  const dropped = droppedParts(desired, actual, { nullable, replaced });
+  const parts = droppedParts(desired, actual, { nullable, gone });
   return {
     added,
     changed,
-    retyped: changed.map(({ from }) => from.name),
+    dropped,
+    retyped: [...changed.map(({ from }) => from.name), ...dropped],
     nullable,
     required: lackingNotNull(desired, actual).filter((name) => !replaced.has(name)),
-    ...dropped,
+    ...parts,
     checks: desired.constraints.filter(
-      (check) => check.kind === 'check' && !hasCheck(actual, check, dropped.droppedConstraints),
+      (check) => check.kind === 'check' && !hasCheck(actual, check, parts.droppedConstraints),
     ),
     sequences: neededSequences(desired, actual, [...added, ...changed.map(({ to }) => to)]),
   };
@@ -49,6 +58,7 @@ export function planMend(desired: TableShape, actual: TableShape): Mend {
 export const NO_MEND: Mend = {
   added: [],
   changed: [],
+  dropped: [],
   retyped: [],
   nullable: [],
   required: [],
@@ -68,7 +78,10 @@ export function describeMend(mend: Mend): string[] {
   return [
     ...mend.added.map(({ name, type }) => `a resync adds column ${name} (${type})`),
     ...mend.changed.map(describeChange),
-    ...mend.nullable.map(({ name }) => `a resync drops the NOT NULL of column ${name}`),
+    ...mend.dropped.map((name) => `a resync drops column ${name} (deletionPolicy is Delete)`),
+    ...mend.nullable
+      .filter(({ name }) => !mend.dropped.includes(name))
+      .map(({ name }) => `a resync drops the NOT NULL of column ${name}`),
     ...mend.required.map((name) => `a resync makes column ${name} NOT NULL as at the source`),
     ...mend.droppedConstraints.map(
       (name) => `a resync drops constraint ${name}, which is not as at the source`,
@@ -128,12 +141,12 @@ function lackingNotNull(desired: TableShape, actual: TableShape): string[] {
 
 /**
  * What bears the name of something that the source has and the destination lacks; another primary key;
- * one that keeps a column NOT NULL; and all on a column that is replaced, as DROP COLUMN takes it along.
+ * one that keeps a column NOT NULL; and all on a column that goes, as DROP COLUMN takes it along.
  */
 function droppedParts(
   desired: TableShape,
   actual: TableShape,
-  columns: { readonly nullable: readonly ColumnShape[]; readonly replaced: ReadonlySet<string> },
+  columns: { readonly nullable: readonly ColumnShape[]; readonly gone: ReadonlySet<string> },
 ): Pick<Mend, 'droppedConstraints' | 'droppedIndexes'> {
   const drift = keyDrift(desired, actual);
   const lacking = new Set(
@@ -146,26 +159,26 @@ function droppedParts(
       .map(({ name }) => name),
   );
   const nullable = new Set(columns.nullable.map(({ name }) => name));
-  const onReplaced = (touched: readonly string[]): boolean =>
-    touched.some((column) => columns.replaced.has(column));
+  const isOnGone = (touched: readonly string[]): boolean =>
+    touched.some((column) => columns.gone.has(column));
   return {
     // A foreign key first: it depends on what it references, which may be of the same table.
     droppedConstraints: [
       ...actual.foreignKeys.filter(
-        (key) => onReplaced(key.columns) || differs(key, desired.foreignKeys),
+        (key) => isOnGone(key.columns) || differs(key, desired.foreignKeys),
       ),
       ...actual.constraints.filter(
         ({ name, kind, touches, columns: keys }) =>
           (lacking.has(name) && (kind !== 'check' || constraintNames.has(name))) ||
           lackingChecks.has(name) ||
           name === drift.otherKey?.name ||
-          onReplaced(touches) ||
+          isOnGone(touches) ||
           (kind === 'primary key' && keys.some((column) => nullable.has(column))),
       ),
     ].map(({ name }) => name),
     // An invalid one has its name taken too, and is as good as missing.
     droppedIndexes: actual.indexes
-      .filter(({ name, touches }) => lacking.has(name) || onReplaced(touches))
+      .filter(({ name, touches }) => lacking.has(name) || isOnGone(touches))
       .map(({ name }) => name),
   };
 }

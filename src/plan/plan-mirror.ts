@@ -4,8 +4,9 @@
  */
 import type { Mirror } from '../core/mirror.ts';
 import type { Observed, ObservedPublication } from '../core/observed.ts';
-import type { TableName } from '../core/table-name.ts';
+import { sameTable, type TableName } from '../core/table-name.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
+import { planAcceptance } from './changes.ts';
 import { generationNotices, planCopy, planShadows } from './copies.ts';
 import { planForeignKeys, planKeys } from './dependents.ts';
 import { judgeDrift } from './judge-drift.ts';
@@ -134,6 +135,7 @@ function orderSteps(
     ...cases
       .filter((tableCase) => tableCase.record === undefined)
       .map(({ table }): Step => ({ kind: 'register-table', table })),
+    ...planAcceptance(mirror, observed.ledger.mirror),
     ...accepted.flatMap((verdict) => verdict.copy),
     ...planShadows(cases),
     ...planKeys(cases),
@@ -143,9 +145,14 @@ function orderSteps(
       .map((record): Step => ({
         kind: 'retire-table',
         record,
-        drop: mirror.deletionPolicy === 'Delete',
+        // One that another source table fills from now on stays.
+        drop: mirror.deletionPolicy === 'Delete' && !isDestination(mirror, record.destination),
       })),
   ];
+}
+
+function isDestination({ tables }: Mirror, name: TableName): boolean {
+  return tables.some(({ destination }) => sameTable(destination, name));
 }
 
 function suspended(mirror: Mirror): Plan {

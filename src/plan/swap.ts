@@ -66,10 +66,10 @@ function retypeRefusals(tableCase: TableCase): Refusal[] {
 }
 
 /** Those that count for some columns only, where the copy changes one of them. */
-function retypeObstacles({ observed, desired }: TableCase): SwapObstacle[] {
+function retypeObstacles({ observed, desired, dropped }: TableCase): SwapObstacle[] {
   const actual = observed.destinationShape;
   if (desired === undefined || actual === undefined) return [];
-  const { retyped } = planMend(desired, actual);
+  const { retyped } = planMend(desired, actual, dropped);
   return observed.swapObstacles.flatMap((obstacle) => {
     const columns = obstacle.columns?.filter((column) => retyped.includes(column)) ?? [];
     return columns.length === 0 ? [] : [{ ...obstacle, columns }];

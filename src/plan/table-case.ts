@@ -3,6 +3,7 @@ import type { Observed, ObservedTable, TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { desiredShape } from './desired-shape.ts';
+import { droppedColumns } from './exclusions.ts';
 import { publishes } from './published.ts';
 
 /** All that is known of one table of the file. */
@@ -15,6 +16,8 @@ export interface TableCase {
   readonly desired: TableShape | undefined;
   /** False when it is not in our publication though that is there: its changes do not come. */
   readonly published: boolean;
+  /** Columns of the destination that the next copy takes away. */
+  readonly dropped: readonly string[];
   /** There is a shadow for it at the destination, or an old table that a swap has put aside. */
   readonly hasShadow: boolean;
   /** The ledger knows its source or its destination in another pair: that one is retired first. */
@@ -43,6 +46,7 @@ export function tableCases(mirror: Mirror, observed: Observed, forget: boolean):
       record: record && forget ? { ...record, state: { phase: 'Pending' } } : record,
       desired:
         look.sourceShape === undefined ? undefined : desiredShape(mirror, table, look.sourceShape),
+      dropped: droppedColumns(mirror, table, record, look.destinationShape),
       hasShadow: record !== undefined && observed.shadows.includes(record.id),
       published: isMember(mirror, observed, source),
       moved: related.length > (record === undefined ? 0 : 1),

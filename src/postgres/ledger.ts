@@ -3,14 +3,15 @@
  * finds another epoch throws NotOwner, and its transaction must be rolled back.
  */
 import { MirrorError } from '../core/errors.ts';
-import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
-import type { Generation, Mirror } from '../core/mirror.ts';
-import type { MirrorRecord, ObservedLedger, SavedForeignKey } from '../core/observed.ts';
+import { formatLsn, type Lsn } from '../core/lsn.ts';
+import type { Mirror } from '../core/mirror.ts';
+import type { ObservedLedger, SavedForeignKey } from '../core/observed.ts';
 import type { TableName } from '../core/table-name.ts';
-import type { TableRecord, TableState } from '../core/table-state.ts';
+import type { Done, TableState } from '../core/table-state.ts';
 import type { Verification } from '../core/verification.ts';
 import * as sql from '../sql/ledger.ts';
 import { createSpoolSql, dropSpoolSql } from '../sql/spool.ts';
+import { text, toMirrorRecord, toSavedForeignKey, toTableRecord } from './ledger-rows.ts';
 import type { Session } from './session.ts';
 
 export const LEDGER_VERSION = sql.LEDGER_MIGRATIONS.length;
@@ -28,7 +29,7 @@ export async function readLedger(session: Session, mirror: string): Promise<Obse
     );
   return {
     version,
-    mirror: await readMirror(session, mirror),
+    mirror: (await session.query(sql.SELECT_MIRROR, [mirror])).map(toMirrorRecord)[0],
     tables: (await session.query(sql.SELECT_TABLES, [mirror])).map(toTableRecord),
     savedForeignKeys: (await session.query(sql.SELECT_SAVED_FOREIGN_KEYS, [mirror])).map(
       toSavedForeignKey,
@@ -43,27 +44,6 @@ async function readVersion(session: Session): Promise<number> {
   return Number(latest?.['version'] ?? 0);
 }
 
-async function readMirror(session: Session, mirror: string): Promise<MirrorRecord | undefined> {
-  const [row] = await session.query(sql.SELECT_MIRROR, [mirror]);
-  if (!row) return undefined;
-  const specHash = row['spec_hash'] ?? undefined;
-  const spec = row['spec'] ?? undefined;
-  const timeline = row['source_timeline'] ?? undefined;
-  return {
-    ...(specHash === undefined ? {} : { specHash }),
-    ...(spec === undefined ? {} : { spec: JSON.parse(spec) as Partial<Mirror> }),
-    ...(timeline === undefined ? {} : { sourceTimeline: Number(timeline) }),
-    name: text(row, 'name'),
-    slot: text(row, 'slot'),
-    publication: text(row, 'publication'),
-    slotState: text(row, 'slot_state') as MirrorRecord['slotState'],
-    sourceSystemIdentifier: text(row, 'source_system_identifier'),
-    sourceDatabase: text(row, 'source_database'),
-    appliedLsn: parseLsn(text(row, 'applied_lsn')),
-    epoch: BigInt(text(row, 'epoch')),
-  };
-}
-
 /** Brings the ledger to this program's version, in one transaction. Idempotent, safe beside another daemon. */
 export async function migrateLedger(session: Session): Promise<void> {
   await session.transaction(async () => {
@@ -75,18 +55,6 @@ export async function migrateLedger(session: Session): Promise<void> {
       await session.query(sql.INSERT_VERSION, [index + 1]);
     }
   });
-}
-
-/** Tries the mirror's advisory lock; it is held as long as the session lives. */
-export async function tryLockMirror(session: Session, mirror: string): Promise<boolean> {
-  const [row] = await session.query(sql.TRY_LOCK_MIRROR, [mirror]);
-  return row?.['locked'] === 't';
-}
-
-/** Whether some daemon runs the mirror now. */
-export async function isMirrorLocked(session: Session, mirror: string): Promise<boolean> {
-  const [row] = await session.query(sql.SELECT_MIRROR_LOCKED, [mirror]);
-  return row?.['locked'] === 't';
 }
 
 /** Calls back whenever somebody asks the mirror's owner for something; as long as the session lives. */
@@ -207,14 +175,6 @@ export async function writeSource(
   await fenced(session, owner, { text: sql.RECORD_SOURCE, values });
 }
 
-  await fenced(session, owner, { text: sql.RECORD_SLOT, values: [formatLsn(lsn)] });
-}
-
-/** The slot is gone; the next one starts from nothing. */
-export async function forgetSlot(session: Session, owner: Owner): Promise<void> {
-  await fenced(session, owner, { text: sql.FORGET_SLOT, values: [] });
-}
-
 /** Part of each apply transaction: every commit before `lsn` is durable when it commits. */
 export async function advanceProgress(session: Session, owner: Owner, lsn: Lsn): Promise<void> {
   await fenced(session, owner, {
@@ -235,25 +195,65 @@ async function fenced(
   if (rowCount !== 1) throw notOwner(owner);
 }
 
-function notOwner(owner: Owner): MirrorError {
+export function notOwner(owner: Owner): MirrorError {
   return new MirrorError('NotOwner', `another daemon took over mirror ${owner.mirror}`);
 }
 
-/** Writes a table's state and, when a copy has ended, the generation it was for: it is not verified then. */
+/** A write to one table's row, which must be the owner's. */
+async function fencedTable(
+  session: Session,
+  owner: Owner,
+  statement: { readonly text: string; readonly tableId: string; readonly values?: Values },
+): Promise<void> {
+  const values = [statement.tableId, owner.epoch, ...(statement.values ?? [])];
+  const { rowCount } = await session.run(statement.text, values);
+  if (rowCount !== 1) throw notOwner(owner);
+}
+
+type Values = readonly (string | number | null)[];
+
+/** Writes a table's state and, when a copy has ended, what it was for: it is not verified then. */
 export async function writeTableState(
   session: Session,
   owner: Owner,
   tableId: string,
-  change: { readonly state: TableState; readonly observed?: Generation },
+  change: { readonly state: TableState; readonly done?: Done },
 ): Promise<void> {
-  const { rowCount } = await session.run(sql.UPDATE_TABLE_STATE, [
-    tableId,
-    owner.epoch,
-    JSON.stringify(change.state),
-    change.observed?.table ?? null,
-    change.observed?.mirror ?? null,
-  ]);
-  if (rowCount !== 1) throw notOwner(owner);
+  const { state, done } = change;
+  const values = [
+    JSON.stringify(state),
+    done?.generation.table ?? null,
+    done?.generation.mirror ?? null,
+    done?.excludeColumns === undefined ? null : JSON.stringify(done.excludeColumns),
+  ];
+  await fencedTable(session, owner, { text: sql.UPDATE_TABLE_STATE, tableId, values });
+}
+
+/** In the transaction from which on the stream leaves them out. */
+export async function writeStaleColumns(
+  session: Session,
+  owner: Owner,
+  tableId: string,
+  columns: readonly string[],
+): Promise<void> {
+  const values = [JSON.stringify(columns)];
+  await fencedTable(session, owner, { text: sql.UPDATE_STALE_COLUMNS, tableId, values });
+}
+
+/** Only where it is not known yet. */
+export async function fillExcludedColumns(
+  session: Session,
+  owner: Owner,
+  tableId: string,
+  columns: readonly string[],
+): Promise<void> {
+  await session.run(sql.FILL_EXCLUDED_COLUMNS, [tableId, owner.epoch, JSON.stringify(columns)]);
+}
+
+/** The file as it is now is what was asked for last. */
+export async function writeSpec(session: Session, owner: Owner, mirror: Mirror): Promise<void> {
+  const { specHash, file: _path, ...spec } = mirror;
+  await fenced(session, owner, { text: sql.ACCEPT_SPEC, values: [specHash, JSON.stringify(spec)] });
 }
 
 /** What came of comparing both sides of the table. */
@@ -263,9 +263,8 @@ export async function writeVerification(
   tableId: string,
   verification: Verification,
 ): Promise<void> {
-  const values = [tableId, owner.epoch, JSON.stringify(verification)];
-  const { rowCount } = await session.run(sql.UPDATE_VERIFICATION, values);
-  if (rowCount !== 1) throw notOwner(owner);
+  const values = [JSON.stringify(verification)];
+  await fencedTable(session, owner, { text: sql.UPDATE_VERIFICATION, tableId, values });
 }
 
 /** Remembers which source table is copied, whatever it is called later. */
@@ -275,14 +274,12 @@ export async function writeSourceOid(
   tableId: string,
   sourceOid: number,
 ): Promise<void> {
-  const { rowCount } = await session.run(sql.UPDATE_SOURCE_OID, [tableId, owner.epoch, sourceOid]);
-  if (rowCount !== 1) throw notOwner(owner);
+  await fencedTable(session, owner, { text: sql.UPDATE_SOURCE_OID, tableId, values: [sourceOid] });
 }
 
 /** Makes the rest of this transaction wait for, or fail after, a takeover of the mirror. */
 export async function fenceTable(session: Session, owner: Owner, tableId: string): Promise<void> {
-  const { rowCount } = await session.run(sql.FENCE_TABLE, [tableId, owner.epoch]);
-  if (rowCount !== 1) throw notOwner(owner);
+  await fencedTable(session, owner, { text: sql.FENCE_TABLE, tableId });
 }
 
 /** Where the replay of a table's spool is. */
@@ -303,14 +300,12 @@ export async function advanceReplay(
   tableId: string,
   seq: string,
 ): Promise<void> {
-  const { rowCount } = await session.run(sql.ADVANCE_REPLAY, [tableId, owner.epoch, seq]);
-  if (rowCount !== 1) throw notOwner(owner);
+  await fencedTable(session, owner, { text: sql.ADVANCE_REPLAY, tableId, values: [seq] });
 }
 
 /** An empty spool for the table, in the caller's transaction; an older one and its position are gone. */
 export async function createSpool(session: Session, owner: Owner, tableId: string): Promise<void> {
-  const { rowCount } = await session.run(sql.RESET_REPLAY, [tableId, owner.epoch]);
-  if (rowCount !== 1) throw notOwner(owner);
+  await fencedTable(session, owner, { text: sql.RESET_REPLAY, tableId });
   for (const statement of createSpoolSql(tableId)) await session.query(statement);
 }
 
@@ -320,8 +315,7 @@ export async function dropSpool(session: Session, tableId: string): Promise<void
 }
 
 export async function deleteTable(session: Session, owner: Owner, tableId: string): Promise<void> {
-  const { rowCount } = await session.run(sql.DELETE_TABLE, [tableId, owner.epoch]);
-  if (rowCount !== 1) throw notOwner(owner);
+  await fencedTable(session, owner, { text: sql.DELETE_TABLE, tableId });
 }
 
 /** Remembers a foreign key that the same transaction drops. */
@@ -344,49 +338,4 @@ export async function saveForeignKey(
 /** In the transaction that put the foreign key back. */
 export async function forgetForeignKey(session: Session, id: string): Promise<void> {
   await session.query(sql.DELETE_SAVED_FOREIGN_KEY, [id]);
-}
-
-type LedgerRow = Record<string, string | null>;
-
-function toTableRecord(row: LedgerRow): TableRecord {
-  const tableGeneration = row['observed_table_generation'];
-  const sourceOid = row['source_oid'];
-  const excluded = row['excluded_columns'] ?? undefined;
-  const verification = row['verification'] ?? undefined;
-  const verifyRequestedAt = row['verify_requested_at'] ?? undefined;
-  return {
-    id: text(row, 'id'),
-    source: { schema: text(row, 'source_schema'), name: text(row, 'source_name') },
-    destination: { schema: text(row, 'destination_schema'), name: text(row, 'destination_name') },
-    ...(sourceOid === null || sourceOid === undefined ? {} : { sourceOid: Number(sourceOid) }),
-    observed:
-      tableGeneration === null || tableGeneration === undefined
-        ? undefined
-        : {
-            table: Number(tableGeneration),
-            mirror: Number(text(row, 'observed_mirror_generation')),
-          },
-    ...(excluded === undefined ? {} : { excludeColumns: JSON.parse(excluded) as string[] }),
-    state: JSON.parse(text(row, 'state')) as TableState,
-    ...(verification === undefined
-      ? {}
-      : { verification: JSON.parse(verification) as Verification }),
-    ...(verifyRequestedAt === undefined ? {} : { verifyRequestedAt }),
-  };
-}
-
-function toSavedForeignKey(row: LedgerRow): SavedForeignKey {
-  return {
-    id: text(row, 'id'),
-    table: { schema: text(row, 'table_schema'), name: text(row, 'table_name') },
-    owner: { schema: text(row, 'owner_schema'), name: text(row, 'owner_name') },
-    name: text(row, 'name'),
-    definition: text(row, 'definition'),
-  };
-}
-
-function text(row: LedgerRow, column: string): string {
-  const value = row[column];
-  if (value === null || value === undefined) throw new Error(`ledger: ${column} is null`);
-  return value;
 }

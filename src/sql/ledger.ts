@@ -78,7 +78,8 @@ alter table bunnydb.mirrors
   add column spec jsonb,
   add column source_timeline bigint;
 alter table bunnydb.tables
-  add column excluded_columns jsonb;
+  add column excluded_columns jsonb,
+  add column stale_columns jsonb;
 `,
 ];
 
@@ -102,19 +103,6 @@ export const INSERT_MIRROR = /* sql */ `
 insert into bunnydb.mirrors (name, epoch, slot, publication, slot_state, source_system_identifier, source_database)
 values ($1, $2, $3, $4, 'creating', $5, $6)
 on conflict (name) do nothing`;
-
-/** The advisory lock's key; the class keeps it apart from locks of others. */
-export const TRY_LOCK_MIRROR = /* sql */ `
-select pg_try_advisory_lock(70201140, hashtext($1)) as locked`;
-
-/** Whether somebody holds that lock, without taking it: its two keys are the lock's class and object. */
-export const SELECT_MIRROR_LOCKED = /* sql */ `
-select exists (
-  select from pg_locks
-  where locktype = 'advisory' and granted and objsubid = 2 and classid = 70201140
-    and objid::bigint = hashtext($1)::bigint & 4294967295
-    and database = (select oid from pg_database where datname = current_database())
-) as locked`;
 
 export const BUMP_MIRROR_EPOCH = /* sql */ `
 update bunnydb.mirrors set epoch = epoch + 1 where name = $1 returning epoch`;
@@ -154,6 +142,7 @@ export const SELECT_TABLES = /* sql */ `
 select id, source_schema, source_name, destination_schema, destination_name, source_oid,
   observed_table_generation, observed_mirror_generation, state,
   to_jsonb(one) ->> 'excluded_columns' as excluded_columns,
+  to_jsonb(one) ->> 'stale_columns' as stale_columns,
   to_jsonb(one) ->> 'verification' as verification,
   to_char((to_jsonb(one) ->> 'verify_requested_at')::timestamptz at time zone 'UTC',
     'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as verify_requested_at
@@ -175,8 +164,21 @@ update bunnydb.tables
 set state = $3,
   verification = case when $4::bigint is null then verification end,
   observed_table_generation = coalesce($4, observed_table_generation),
-  observed_mirror_generation = coalesce($5, observed_mirror_generation)
+  observed_mirror_generation = coalesce($5, observed_mirror_generation),
+  excluded_columns = case when $4::bigint is null then excluded_columns else $6::jsonb end,
+  stale_columns = case when $4::bigint is null then stale_columns end
 where id = $1 and epoch = $2`;
+
+export const UPDATE_STALE_COLUMNS = /* sql */ `
+update bunnydb.tables set stale_columns = $3 where id = $1 and epoch = $2`;
+
+/** For tables whose last copy an older version made: it did not write down what it left out. */
+export const FILL_EXCLUDED_COLUMNS = /* sql */ `
+update bunnydb.tables set excluded_columns = $3
+where id = $1 and epoch = $2 and excluded_columns is null and observed_table_generation is not null`;
+
+export const ACCEPT_SPEC = /* sql */ `
+update bunnydb.mirrors set spec_hash = $3, spec = $4 where name = $1 and epoch = $2`;
 
 export const UPDATE_VERIFICATION = /* sql */ `
 update bunnydb.tables set verification = $3 where id = $1 and epoch = $2`;
@@ -224,3 +226,17 @@ on conflict (owner_schema, owner_name, name) do update set definition = excluded
 where excluded.definition <> saved.definition || ' NOT VALID'`;
 
 export const DELETE_SAVED_FOREIGN_KEY = /* sql */ `delete from bunnydb.saved_foreign_keys where id = $1`;
+
+/** Held until commit: a takeover waits for it, and after a takeover it finds no row. */
+export const FENCE_MIRROR = /* sql */ `
+select name from bunnydb.mirrors where name = $1 and epoch = $2 for update`;
+
+export const FORGET_MIRROR: readonly string[] = [
+  /* sql */ `delete from bunnydb.saved_foreign_keys where mirror = $1`,
+  /* sql */ `delete from bunnydb.tables where mirror = $1`,
+  /* sql */ `delete from bunnydb.events where mirror = $1`,
+  /* sql */ `delete from bunnydb.mirrors where name = $1`,
+];
+
+/** Never less than at a former time in this cluster. */
+export const SELECT_FIRST_EPOCH = /* sql */ `select pg_current_xact_id()::text as epoch`;

@@ -35,7 +35,7 @@ export function mendSql(table: TableName, mend: Mend): string[] {
   return [
     // First what reads the columns that change.
     ...replaced.map(({ from }) => `drop column ${quoteIdent(from.name)}`),
-    ...mend.nullable.flatMap(dropNotNull),
+    ...mend.nullable.filter(({ name }) => !mend.dropped.includes(name)).flatMap(dropNotNull),
     ...altered.filter(({ from }) => from.generated !== 'no').map(dropExpression),
     ...altered.flatMap(changeType),
     ...added.map((column) => `add column ${columnSql(column, identity(column))}`),
@@ -44,9 +44,27 @@ export function mendSql(table: TableName, mend: Mend): string[] {
   ].map(alter);
 }
 
+/** In that order: what reads another one comes first. Views and the like that read one make it fail. */
+export function dropColumnsSql(table: TableName, columns: readonly string[]): string[] {
+  return columns.map((name) => `alter table ${quoteTable(table)} drop column ${quoteIdent(name)}`);
+}
+
 /** The checks that the destination lacks. */
 export function addChecksSql(table: TableName, mend: Mend): string[] {
   return mend.checks.map((check) => addConstraintSql(table, check));
+}
+
+/** Which of those columns a row must bring a value for. `$1` is the table, `$2` a JSON list of names. */
+export const SELECT_NEEDING_VALUES = /* sql */ `
+select a.attname
+from pg_attribute a
+where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped
+  and a.attnotnull and not a.atthasdef and a.attidentity = ''
+  and a.attname in (select json_array_elements_text($2::json))`;
+
+export function letBeNullSql(table: TableName, columns: readonly string[]): string {
+  const actions = columns.map((name) => `alter column ${quoteIdent(name)} drop not null`);
+  return `alter table ${quoteTable(table)} ${actions.join(', ')}`;
 }
 
 /** An identity is never NULL; its sequence goes with it. */

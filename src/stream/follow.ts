@@ -11,6 +11,7 @@ import type { Mirror } from '../core/mirror.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { advanceProgress, type Owner } from '../postgres/ledger.ts';
+import type { ExpectedSource } from '../postgres/replication.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import { Applier, type Applied } from './applier.ts';
@@ -20,7 +21,7 @@ import { Cuts, type Meeting } from './cuts.ts';
 import type { BatchLimits } from './inbox.ts';
 import { Receiver } from './receive.ts';
 import { RecentTransactions } from './recent-transactions.ts';
-import { targetFor } from './route-target.ts';
+import { isWrittenOtherwise, leaveOut, targetFor } from './route-target.ts';
 import { Router } from './router.ts';
 import type { ApplyTarget } from './target.ts';
 import { parseVisibility, type Visibility } from './visibility.ts';
@@ -30,6 +31,8 @@ export interface FollowOptions {
   readonly owner: Owner;
   /** The ledger's applied LSN: where to go on. */
   readonly from: Lsn;
+  /** Whom the ledger's LSN is of. */
+  readonly source?: ExpectedSource;
   readonly tables: readonly TableRecord[];
   readonly log: Log;
   readonly clock: Clock;
@@ -94,7 +97,7 @@ export class Follower {
     this.#appliedLsn = options.from;
     this.#idleWrittenMs = options.clock.monotonicMs();
     this.#receiver = new Receiver(() => this.#wake(), options.clock);
-    this.#opening = this.#receiver.open(options.mirror, options.from);
+    this.#opening = this.#receiver.open(options.mirror, options.from, options.source);
     this.done = this.#run();
     this.done.catch(() => undefined);
   }
@@ -106,8 +109,12 @@ export class Follower {
     try {
       await writeAsReplica(session);
       const router = new Router();
-      for (const record of options.tables)
-        router.set(record, await targetFor(session, mirror, record));
+      await session.transaction(async () => {
+        for (const record of options.tables) {
+          const known = await leaveOut(session, options, record);
+          router.set(known, await targetFor(session, mirror, known));
+        }
+      });
       const follower = new Follower(options, session, router);
       await follower.#opening;
       return follower;
@@ -119,11 +126,19 @@ export class Follower {
 
   /** From the next commit boundary on the file's newer columns and limits count. Connections stay as they are. */
   async update(mirror: Mirror): Promise<void> {
-    if (mirror.specHash === this.#mirror.specHash) return;
-    await this.atBoundary(async () => {
-      this.#mirror = mirror;
-      return { result: undefined, changed: this.#router.records() };
-    });
+    const before = this.#mirror;
+    if (mirror === before) return;
+    try {
+      await this.atBoundary(async () => {
+        this.#mirror = mirror;
+        const all = this.#router.records();
+        const changed = all.filter((record) => isWrittenOtherwise(before, mirror, record));
+        return { result: undefined, changed };
+      });
+    } catch (error) {
+      this.#mirror = before;
+      throw error;
+    }
   }
 
   /** Ends at a safe point: a transaction that is not committed yet is rolled back and comes again. */
@@ -273,10 +288,14 @@ export class Follower {
     await this.#boundaries.runNext(
       this.#session,
       async (changed) => {
-        const targets: (ApplyTarget | undefined)[] = [];
-        for (const record of changed) targets.push(await this.#targetFor(record));
+        const { owner, log } = this.#options;
+        const routed: [TableRecord, ApplyTarget | undefined][] = [];
+        for (const record of changed) {
+          const known = await leaveOut(this.#session, { mirror: this.#mirror, owner, log }, record);
+          routed.push([known, await this.#targetFor(known)]);
+        }
         return () => {
-          for (const [index, record] of changed.entries()) this.#router.set(record, targets[index]);
+          for (const [record, target] of routed) this.#router.set(record, target);
         };
       },
       (removed) => this.#router.remove(removed),

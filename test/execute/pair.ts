@@ -3,6 +3,7 @@ import type { Connection, Mirror, MirrorTable } from '../../src/core/mirror.ts';
 import { silentLog } from '../../src/core/log.ts';
 import type { ExecuteContext } from '../../src/execute/context.ts';
 import type { Outcome } from '../../src/execute/outcome.ts';
+import { acceptSpec } from '../../src/execute/ledger-steps.ts';
 import { executeProvision } from '../../src/execute/provision.ts';
 import { buildIndexes, buildKeys } from '../../src/execute/constraints.ts';
 import { observe } from '../../src/observe/observe.ts';
@@ -105,6 +106,9 @@ export class Pair implements AsyncDisposable {
       case 'register-table':
         await registerTable(destination, owner, step.table);
         return undefined;
+      case 'accept-spec':
+        await acceptSpec(ctx, step);
+        return undefined;
       case 'copy-table':
         await this.#finishCopy(ctx, step);
         return undefined;
@@ -114,7 +118,6 @@ export class Pair implements AsyncDisposable {
       case 'drop-shadow':
       case 'adopt-table':
       case 'retire-table':
-      case 'accept-spec':
       case 'release-slot':
       case 'drop-table':
       case 'forget-mirror':
@@ -138,7 +141,7 @@ export class Pair implements AsyncDisposable {
     if (!record) throw new Error('the table is not registered');
     await writeTableState(this.destination, ctx.owner, record.id, {
       state: { phase: 'Live' },
-      observed: generation,
+      done: { generation, excludeColumns: table.excludeColumns },
     });
   }
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  isMirrorLocked,
   LEDGER_VERSION,
   listenForRequests,
   migrateLedger,
@@ -9,10 +8,10 @@ import {
   readLedger,
   requestVerification,
   takeEpoch,
-  tryLockMirror,
   writeTableState,
   writeVerification,
 } from '../../src/postgres/ledger.ts';
+import { isMirrorLocked, tryLockMirror } from '../../src/postgres/ownership.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
 import type { Verification } from '../../src/core/verification.ts';
 import { INSERT_VERSION, LEDGER_MIGRATIONS } from '../../src/sql/ledger.ts';
@@ -91,7 +90,7 @@ test('what a comparison found is kept until the table is copied anew, and only i
   await assert.rejects(writeVerification(session, stranger, '1', MATCH), { code: 'NotOwner' });
   await writeTableState(session, owner, '1', {
     state: { phase: 'Live' },
-    observed: MATCH.generation,
+    done: { generation: MATCH.generation },
   });
   assert.equal(await verification(), undefined);
 });

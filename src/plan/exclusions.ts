@@ -1,0 +1,77 @@
+/**
+ * excludeColumns of the file against what was copied. A column that the file leaves out from now on is not
+ * written from now on; its old values go, and those of one that comes back come, with a copy.
+ */
+import type { Mirror, MirrorTable } from '../core/mirror.ts';
+import type { TableShape } from '../core/observed.ts';
+import type { CopyRun, TableRecord } from '../core/table-state.ts';
+
+type Exclusions = Pick<MirrorTable, 'excludeColumns'>;
+
+/** What the stream leaves out of the live table: what the file does, and what a copy has yet to bring. */
+export function unwrittenColumns(file: Exclusions, record: TableRecord): string[] {
+  return [...new Set([...file.excludeColumns, ...(record.excludeColumns ?? [])])];
+}
+
+/** Those that the last copy brought and the stream does not write any more, as long as nobody wrote that down. */
+export function newlyStale(file: Exclusions, record: TableRecord): string[] {
+  const { excludeColumns, staleColumns = [] } = record;
+  if (excludeColumns === undefined) return [];
+  return without(file.excludeColumns, [...excludeColumns, ...staleColumns]);
+}
+
+/**
+ * True when the file asks for other columns of the source than that copy was made with. What an older
+ * version copied is not known, and taken for what the file says.
+ */
+export function hasOtherColumns(
+  file: Exclusions,
+  { excludeColumns }: Pick<CopyRun, 'excludeColumns'>,
+  source: TableShape | undefined,
+): boolean {
+  if (excludeColumns === undefined) return false;
+  const differing = [
+    ...without(file.excludeColumns, excludeColumns),
+    ...without(excludeColumns, file.excludeColumns),
+  ];
+  return differing.some((column) => has(source, column));
+}
+
+/** True when the last copy is not one of the columns that the file asks for, or some of them were not written since. */
+export function lacksColumns(
+  file: Exclusions,
+  record: TableRecord,
+  source: TableShape | undefined,
+): boolean {
+  const { staleColumns = [] } = record;
+  return (
+    hasOtherColumns(file, record, source) || staleColumns.some((column) => has(source, column))
+  );
+}
+
+/**
+ * Columns of the destination that the next copy takes away: under deletionPolicy Delete those that our last
+ * copy filled and the file leaves out now, after those that are computed from them. What was never ours stays.
+ */
+export function droppedColumns(
+  { deletionPolicy }: Pick<Mirror, 'deletionPolicy'>,
+  file: Exclusions,
+  record: TableRecord | undefined,
+  actual: TableShape | undefined,
+): string[] {
+  if (deletionPolicy !== 'Delete' || record?.excludeColumns === undefined) return [];
+  const filled = without(file.excludeColumns, record.excludeColumns);
+  const columns = (actual?.columns ?? []).map(({ name }) => name);
+  const computed = (actual?.columns ?? []).filter(({ touches }) =>
+    touches.some((touched) => filled.includes(touched)),
+  );
+  return [...computed.map(({ name }) => name), ...columns.filter((name) => filled.includes(name))];
+}
+
+function without(columns: readonly string[], others: readonly string[]): string[] {
+  return columns.filter((column) => !others.includes(column));
+}
+
+function has(shape: TableShape | undefined, column: string): boolean {
+  return shape?.columns.some(({ name }) => name === column) === true;
+}

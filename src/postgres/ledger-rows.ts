@@ -1,0 +1,72 @@
+/** Rows of the ledger as records. */
+import { parseLsn } from '../core/lsn.ts';
+import type { Mirror } from '../core/mirror.ts';
+import type { MirrorRecord, SavedForeignKey } from '../core/observed.ts';
+import type { TableRecord, TableState } from '../core/table-state.ts';
+import type { Verification } from '../core/verification.ts';
+import type { Row } from './session.ts';
+
+export function toMirrorRecord(row: Row): MirrorRecord {
+  const specHash = row['spec_hash'] ?? undefined;
+  const spec = row['spec'] ?? undefined;
+  const timeline = row['source_timeline'] ?? undefined;
+  return {
+    ...(specHash === undefined ? {} : { specHash }),
+    ...(spec === undefined ? {} : { spec: JSON.parse(spec) as Partial<Mirror> }),
+    ...(timeline === undefined ? {} : { sourceTimeline: Number(timeline) }),
+    name: text(row, 'name'),
+    slot: text(row, 'slot'),
+    publication: text(row, 'publication'),
+    slotState: text(row, 'slot_state') as MirrorRecord['slotState'],
+    sourceSystemIdentifier: text(row, 'source_system_identifier'),
+    sourceDatabase: text(row, 'source_database'),
+    appliedLsn: parseLsn(text(row, 'applied_lsn')),
+    epoch: BigInt(text(row, 'epoch')),
+  };
+}
+
+export function toTableRecord(row: Row): TableRecord {
+  const tableGeneration = row['observed_table_generation'];
+  const sourceOid = row['source_oid'];
+  const excluded = row['excluded_columns'] ?? undefined;
+  const stale = row['stale_columns'] ?? undefined;
+  const verification = row['verification'] ?? undefined;
+  const verifyRequestedAt = row['verify_requested_at'] ?? undefined;
+  return {
+    id: text(row, 'id'),
+    source: { schema: text(row, 'source_schema'), name: text(row, 'source_name') },
+    destination: { schema: text(row, 'destination_schema'), name: text(row, 'destination_name') },
+    ...(sourceOid === null || sourceOid === undefined ? {} : { sourceOid: Number(sourceOid) }),
+    observed:
+      tableGeneration === null || tableGeneration === undefined
+        ? undefined
+        : {
+            table: Number(tableGeneration),
+            mirror: Number(text(row, 'observed_mirror_generation')),
+          },
+    ...(excluded === undefined ? {} : { excludeColumns: JSON.parse(excluded) as string[] }),
+    ...(stale === undefined ? {} : { staleColumns: JSON.parse(stale) as string[] }),
+    state: JSON.parse(text(row, 'state')) as TableState,
+    ...(verification === undefined
+      ? {}
+      : { verification: JSON.parse(verification) as Verification }),
+    ...(verifyRequestedAt === undefined ? {} : { verifyRequestedAt }),
+  };
+}
+
+export function toSavedForeignKey(row: Row): SavedForeignKey {
+  return {
+    id: text(row, 'id'),
+    table: { schema: text(row, 'table_schema'), name: text(row, 'table_name') },
+    owner: { schema: text(row, 'owner_schema'), name: text(row, 'owner_name') },
+    name: text(row, 'name'),
+    definition: text(row, 'definition'),
+  };
+}
+
+/** Throws on null: that is a bug. */
+export function text(row: Row, column: string): string {
+  const value = row[column];
+  if (value === null || value === undefined) throw new Error(`ledger: ${column} is null`);
+  return value;
+}
