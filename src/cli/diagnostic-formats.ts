@@ -6,8 +6,9 @@ import {
   type DiagnosticCode,
   type Severity,
 } from '../spec/diagnostic.ts';
+import type { UnreadCode } from './unread-files.ts';
 
-export type ReportCode = DiagnosticCode | ChangeCode;
+export type ReportCode = DiagnosticCode | ChangeCode | UnreadCode;
 
 export interface Report {
   /** By file and place. */

@@ -36,6 +36,8 @@ const RULES: Readonly<Record<ReportCode, string>> = {
   DestinationConflict: 'A table that two mirrors write',
   Loop: 'Changes that would go round for ever',
   NotSupported: 'Something that this version does not do',
+  NotRead: 'A file that is never read',
+  NothingToCheck: 'A directory without mirror files',
   CounterLowered: 'A resync counter that went down',
   ImmutableFieldChanged: 'Another database, address or publication',
   MirrorRemoved: 'A mirror that is removed',

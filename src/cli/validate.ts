@@ -18,6 +18,7 @@ import { EXIT } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { repositoryPath } from './repository-path.ts';
 import { formatSarif } from './sarif.ts';
+import { findUnread } from './unread-files.ts';
 
 export interface ValidateOptions {
   /** Checked when no path is named. */
@@ -116,7 +117,10 @@ async function checkSet({ folder, named }: FileSet, revision?: string): Promise<
     files: snapshot.files.filter(({ path }) => isWanted(path)).length,
     validMirrors: snapshot.mirrors.filter(({ file }) => isWanted(file)).length,
   };
-  const told = snapshot.diagnostics.filter(({ file }) => isWanted(file));
+  const told = [
+    ...snapshot.diagnostics.filter(({ file }) => isWanted(file)),
+    ...(named === 'all' ? await findUnread(folder, about.files) : []),
+  ];
   // A folder that is not there was told of as unreadable.
   if (revision === undefined || !existsSync(folder)) return { ...about, diagnostics: told };
   const base = await readBaseFiles(folder, revision);

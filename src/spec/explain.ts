@@ -7,7 +7,7 @@ import { parseTableName } from '../core/table-name.ts';
 import type { Kind } from './document.ts';
 import { formatFieldPath, parsePointer, type FieldPath } from './field-path.ts';
 import { homesOfField, type SchemaNode } from './schemas.ts';
-import { nearest } from './suggest.ts';
+import { nearest, onlyRelated } from './suggest.ts';
 import type { Finding } from './yaml-file.ts';
 
 /** Puts one error in words. Returns undefined for one that only repeats another. */
@@ -21,7 +21,8 @@ export function explain(error: ErrorObject, kind: Kind): Finding | undefined {
     case 'additionalProperties':
       return explainUnknown(error, path, kind);
     case 'type':
-      return explainType(error, path);
+      // A choice out of a list says it better, and is checked too.
+      return isChoice(schemaOf(error)) ? undefined : explainType(error, path);
     case 'enum':
     case 'const':
       return explainChoice(error, path);
@@ -53,7 +54,7 @@ function explainUnknown(error: ErrorObject, path: FieldPath, kind: Kind): Findin
       hint: 'use {env: NAME} or {file: PATH}',
     };
   const known = Object.keys(schemaOf(error).properties ?? {});
-  const meant = nearest(field, known);
+  const meant = nearest(field, known) ?? onlyRelated(field, known);
   return {
     code: 'UnknownField',
     path: [...path, field],
@@ -132,6 +133,10 @@ function explainChoice(error: ErrorObject, path: FieldPath): Finding {
     message: `${formatFieldPath(path)} must be ${allowed.length > 1 ? 'one of ' : ''}${allowed.join(', ')}`,
     hint: meant === undefined ? undefined : `did you mean ${meant}?`,
   };
+}
+
+function isChoice(schema: SchemaNode): boolean {
+  return schema.enum !== undefined || schema.const !== undefined;
 }
 
 function explainLimit(error: ErrorObject, name: string): { message: string; hint?: string } {

@@ -43,14 +43,20 @@ const SYNTAX_MESSAGES: Partial<Record<YamlCode, readonly [message: string, hint?
   BAD_SCALAR_START: ['a text cannot begin with this character', 'put the text in quotes'],
   BLOCK_AS_IMPLICIT_KEY: [
     'two fields on one line',
-    'put each field on its own line; put a text that holds ": " in quotes',
+    'put each field on its own line, below the one before; put a text that holds ": " in quotes',
   ],
   MISSING_CHAR: [
     'a character is missing here',
-    'look for a missing colon or a quote that is not closed',
+    'look for a wrong indentation, a missing colon or a quote that is not closed',
   ],
-  MULTILINE_IMPLICIT_KEY: ['a field name must be on one line, followed by a colon'],
-  NON_STRING_KEY: ['a field name must be text', 'put the name in quotes'],
+  MULTILINE_IMPLICIT_KEY: [
+    'a field name must be on one line, followed by a colon',
+    'a colon needs a space behind it',
+  ],
+  NON_STRING_KEY: [
+    'a field name must be text',
+    'put it in quotes; a template such as {{ name }} must be filled in before',
+  ],
   TAG_RESOLVE_FAILED: ['tags (!name) are not supported', 'remove the tag'],
   UNEXPECTED_TOKEN: [
     'this does not belong here',
@@ -74,8 +80,12 @@ export function parseFile(path: string, text: string): ParseResult {
     resolveKnownTags: false,
     lineCounter: lines,
   });
+  const conflicts = documents.some(({ errors }) => errors.length > 0)
+    ? mergeConflicts(path, text)
+    : [];
+  if (conflicts.length > 0) return { diagnostics: conflicts };
   const [document, second] = documents;
-  if (document === undefined || (document.contents === null && document.errors.length === 0))
+  if (document === undefined || (document.errors.length === 0 && isBlank(document.contents)))
     return failed({
       path,
       code: 'EmptyFile',
@@ -176,8 +186,29 @@ function refusedNodes(document: Document.Parsed, lines: LineCounter): Found[] {
   return found;
 }
 
+function isBlank(contents: Document.Parsed['contents']): boolean {
+  return contents === null || (isScalar(contents) && contents.value === null);
+}
+
+/** What git leaves where two commits touched one line. All other errors are echoes of these. */
+function mergeConflicts(path: string, text: string): Diagnostic[] {
+  return text.split('\n').flatMap((line, index) =>
+    line.startsWith('<<<<<<< ')
+      ? failed({
+          path,
+          code: 'YamlSyntax',
+          message: 'a merge conflict is left here',
+          hint: 'keep one of the two versions, without the lines <<<<<<<, ======= and >>>>>>>',
+          place: { line: index + 1, column: 1 },
+        }).diagnostics
+      : [],
+  );
+}
+
 /** Counts nesting from the tokens, without calling itself: brackets that are open, and indicators on one line. */
 function isTooDeep(text: string): boolean {
+  // The rule, and told without looking at each token: there are not enough of them.
+  if ((text.match(/[[{?-]/g)?.length ?? 0) <= MAX_DEPTH) return false;
   let open = 0;
   let onLine = 0;
   for (const lexeme of new Lexer().lex(text)) {

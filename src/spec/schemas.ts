@@ -9,6 +9,8 @@ export interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
   readonly examples?: readonly unknown[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
   readonly else?: { readonly $ref?: string };
   readonly $defs?: Readonly<Record<string, SchemaNode>>;
 }

@@ -20,6 +20,22 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best?.candidate;
 }
 
+/** A part of a name must have so many letters to tell which name it is. */
+const MIN_PART_LENGTH = 4;
+
+/** The only candidate that `word` is a part of, or that is a part of it: `batchSize`, `hostname`. */
+export function onlyRelated(word: string, candidates: readonly string[]): string | undefined {
+  const [related, another] = candidates.filter((candidate) =>
+    isPart(plain(candidate), plain(word)),
+  );
+  return another === undefined ? related : undefined;
+}
+
+function isPart(a: string, b: string): boolean {
+  const [part, whole] = a.length < b.length ? [a, b] : [b, a];
+  return part.length >= MIN_PART_LENGTH && whole.includes(part);
+}
+
 function plain(word: string): string {
   return word.replaceAll(/[_-]/g, '').toLowerCase();
 }

@@ -22,7 +22,7 @@ export function validateFile(file: YamlFile): ValidationResult {
   const written = file.data['kind'];
   const known = KINDS.find((kind) => kind === written);
   const kind = known ?? guessKind(file.data);
-  const findings: Finding[] = known === undefined ? [explainKind(written, kind)] : [];
+  const findings: Finding[] = known === undefined ? [explainKind(file.data, kind)] : [];
   if (kind !== undefined) {
     for (const error of schemaErrors(kind, file.data)) {
       const finding = explain(error, kind);
@@ -49,7 +49,10 @@ function guessKind(data: Record<string, unknown>): Kind | undefined {
   return 'host' in spec ? 'Peer' : undefined;
 }
 
-function explainKind(written: unknown, meant: Kind | undefined): Finding {
+function explainKind(
+  { kind: written, apiVersion }: Record<string, unknown>,
+  meant?: Kind,
+): Finding {
   if (written === undefined)
     return {
       code: 'MissingField',
@@ -60,8 +63,12 @@ function explainKind(written: unknown, meant: Kind | undefined): Finding {
   const message = 'kind must be one of Mirror, Peer';
   if (meant !== undefined)
     return { code: 'UnknownKind', path: ['kind'], message, hint: `did you mean ${meant}?` };
-  const hint =
-    written === 'MirrorStatus' ? 'status files belong in the status directory' : undefined;
+  if (written === 'MirrorStatus') {
+    const hint = 'status files belong in the status directory';
+    return { code: 'UnknownKind', path: ['kind'], message, hint };
+  }
+  const isOurs = typeof apiVersion === 'string' && apiVersion.startsWith('bunnydb/');
+  const hint = isOurs ? undefined : 'files of other programs belong elsewhere';
   return { code: 'UnknownKind', path: ['kind'], message, hint };
 }
 

@@ -226,7 +226,7 @@ const CASES: readonly Case[] = [
     name: 'a quote that is not closed, which holds a password',
     text: mirrorText(`  publication: "hunter2\n`),
     expected: [
-      'a.yaml:9:1: a character is missing here (look for a missing colon or a quote that is not closed)',
+      'a.yaml:9:1: a character is missing here (look for a wrong indentation, a missing colon or a quote that is not closed)',
     ],
     code: 'YamlSyntax',
   },
