@@ -9,24 +9,29 @@ import { planRemoval, withWayOut, type RemovalStep } from '../plan/removal.ts';
 import { readLedger } from '../postgres/ledger.ts';
 import { openSession } from '../postgres/session.ts';
 import { attemptInOrder, resultOf, type Attempts, type PassResult } from './pass.ts';
-import { Scope, type ScopeOptions } from './scope.ts';
+import type { Scope } from './scope.ts';
+import type { Tenure } from './tenure.ts';
 
 /**
- * Undefined when the destination knows no such mirror: there is nothing to undo, and the source is not
- * asked. Throws what Scope.open throws; of a source that cannot be reached with what to do there by hand.
+ * `gone` when the destination knows no such mirror: there is nothing to undo, and the source is not asked.
+ * Throws what Tenure.enter throws; of a source that cannot be reached with what to do there by hand.
  */
-export async function openRemoved(options: ScopeOptions): Promise<Scope | undefined> {
-  const record = await readRecord(options);
-  if (record === undefined) return undefined;
+export async function enterRemoved(
+  tenure: Tenure,
+  mirror: Mirror,
+  signal: AbortSignal,
+): Promise<Scope | 'gone' | 'standby'> {
+  const record = tenure.scope === undefined ? await readRecord(mirror, signal) : undefined;
+  if (tenure.scope === undefined && record === undefined) return 'gone';
   try {
-    return await Scope.open(options);
+    return (await tenure.enter(mirror)) ?? 'standby';
   } catch (thrown) {
     const error = classify(thrown);
-    throw error.code === 'NotOwner' ? error : withWayOut(error, options.mirror, record);
+    throw record === undefined ? error : withWayOut(error, mirror, record);
   }
 }
 
-async function readRecord({ mirror, signal }: ScopeOptions): Promise<MirrorRecord | undefined> {
+async function readRecord(mirror: Mirror, signal: AbortSignal): Promise<MirrorRecord | undefined> {
   await using session = await openSession(mirror.destination, {
     mirror: mirror.name,
     role: 'observer',

@@ -4,31 +4,29 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
-import { classify, MirrorError } from '../core/errors.ts';
+import { classify, type MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Mirror } from '../core/mirror.ts';
-import {
-  listenForRequests,
-  readLedger,
-  takeEpoch,
-  tryLockMirror,
-  type Owner,
-} from '../postgres/ledger.ts';
-import { openSession, type Session } from '../postgres/session.ts';
+import { readLedger, type Owner } from '../postgres/ledger.ts';
+import { giveUpMirror } from '../postgres/ownership.ts';
+import type { Session } from '../postgres/session.ts';
 import { SELECT_WAITING_FOR_STANDBY } from '../sql/copy.ts';
 import { Follower } from '../stream/follow.ts';
 import { Copies } from './copies.ts';
 import type { Failures } from './failures.ts';
+import { Heartbeat } from './heartbeat.ts';
+import type { Taken } from './standby.ts';
+import type { Meter } from './meter.ts';
 
 export interface ScopeOptions {
   readonly mirror: Mirror;
   readonly failures: Failures;
   readonly log: Log;
   readonly clock: Clock;
-  /** Told to stop: nothing is connected to any more. */
-  readonly signal: AbortSignal;
+  readonly meter?: Meter | undefined;
   /** Something ended or failed: the next pass should come soon. */
   readonly onLookAgain: () => void;
+  readonly onBeat: () => void;
 }
 
 export class Scope implements AsyncDisposable {
@@ -38,44 +36,33 @@ export class Scope implements AsyncDisposable {
   owner: Owner | undefined;
   follower: Follower | undefined;
   copies: Copies | undefined;
+  /** On the session with the lock. */
+  readonly heartbeat: Heartbeat;
+  readonly isFromAnother: boolean;
   readonly #options: ScopeOptions;
+  readonly #takenMs: number;
   #ended: MirrorError | undefined;
 
-  private constructor(options: ScopeOptions, source: Session, destination: Session) {
+  constructor(options: ScopeOptions, { source, destination, owner, isFromAnother }: Taken) {
+    const { mirror, clock, onBeat } = options;
     this.#options = options;
     this.source = source;
     this.destination = destination;
+    this.owner = owner;
+    this.isFromAnother = isFromAnother;
+    this.#takenMs = clock.monotonicMs();
+    const session = destination;
+    this.heartbeat = new Heartbeat({ session, mirror: mirror.name, clock, onBeat });
   }
 
-  /** Connects to both ends and takes the mirror. Throws NotOwner while another daemon has it. */
-  static async open(options: ScopeOptions): Promise<Scope> {
-    const { mirror, signal } = options;
-    const session = { mirror: mirror.name, signal };
-    const destination = await openSession(mirror.destination, { ...session, role: 'owner' });
-    try {
-      const source = await openSession(mirror.source, { ...session, role: 'observer' });
-      const scope = new Scope(options, source, destination);
-      await scope.#own(mirror);
-      return scope;
-    } catch (error) {
-      await destination.close();
-      throw error;
-    }
+  /** As it was when this was opened. */
+  get mirror(): Mirror {
+    return this.#options.mirror;
   }
 
-  async #own(mirror: Mirror): Promise<void> {
-    try {
-      if (!(await tryLockMirror(this.destination, mirror.name)))
-        throw new MirrorError('NotOwner', `another daemon runs mirror ${mirror.name}`);
-      await listenForRequests(this.destination, mirror.name, this.#options.onLookAgain);
-      const { version } = await readLedger(this.destination, mirror.name);
-      if (version === 0) return;
-      const epoch = await takeEpoch(this.destination, mirror.name);
-      if (epoch !== undefined) this.owner = { mirror: mirror.name, epoch };
-    } catch (error) {
-      await this.source.close();
-      throw error;
-    }
+  /** How long this daemon has had the mirror. */
+  get ownedMs(): number {
+    return this.#options.clock.monotonicMs() - this.#takenMs;
   }
 
   /** Why the stream ended by itself; undefined while it runs or when there is none. */
@@ -97,7 +84,7 @@ export class Scope implements AsyncDisposable {
 
   /** Starts the stream where the ledger says, with the tables it has. */
   async startStream(mirror: Mirror, owner: Owner): Promise<Follower> {
-    const { log, clock, failures, onLookAgain } = this.#options;
+    const { log, clock, meter, failures, onLookAgain } = this.#options;
     const ledger = await readLedger(this.destination, mirror.name);
     if (!ledger.mirror) throw new Error('the ledger lost the mirror');
     const waiting = await this.source.query(SELECT_WAITING_FOR_STANDBY);
@@ -105,6 +92,10 @@ export class Scope implements AsyncDisposable {
       mirror,
       owner,
       from: ledger.mirror.appliedLsn,
+      source: {
+        systemIdentifier: ledger.mirror.sourceSystemIdentifier,
+        timeline: ledger.mirror.sourceTimeline,
+      },
       tables: ledger.tables,
       log,
       clock,
@@ -113,7 +104,7 @@ export class Scope implements AsyncDisposable {
     // An earlier daemon may have applied them, and no snapshot holds them yet.
     follower.rememberApplied(waiting.map((row) => Number(row['xid'])));
     this.follower = follower;
-    this.copies = new Copies({ owner, follower, failures, log, clock, onLookAgain });
+    this.copies = new Copies({ owner, follower, failures, log, clock, meter, onLookAgain });
     follower.done.catch((error: unknown) => {
       if (this.follower !== follower) return;
       this.#ended = classify(error);
@@ -137,7 +128,14 @@ export class Scope implements AsyncDisposable {
     await Promise.all([copies?.stop(), follower?.stop()]);
   }
 
+  /** Ends at a safe point, and only then is the mirror another's, who hears of it at once. */
+  async giveUp(): Promise<void> {
+    await this.stopStream();
+    if (this.destination.usable) await giveUpMirror(this.destination, this.#options.mirror.name);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.heartbeat.stop();
     await this.stopStream();
     await Promise.all([this.source.close(), this.destination.close()]);
   }

@@ -113,8 +113,8 @@ async function describeBlocker(source: Session): Promise<string> {
 
 /**
  * Drops what is left of the slot, where it is ours, and forgets it: every table is Pending again, and
- * what comes next is of this source and this publication. The slot first: after a crash in between it
- * is missing, and so still lost. Throws SlotBusy while it is read.
+ * what comes next is of this source and this publication. Written down when the slot is gone: after a crash
+ * in between it is missing, and so still lost. Throws SlotBusy while it is read.
  */
 export async function resetSlot(
   { source, destination, mirror, observed, owner, log }: ExecuteContext,
@@ -126,10 +126,11 @@ export async function resetSlot(
     { slot, reason, ...(left === undefined ? {} : { left }) },
     'the slot is given up, every table will be copied again',
   );
-  if (former !== undefined && !isOtherCluster(former, observed.source))
-    await source.query(DROP_SLOT, [slot, former.sourceDatabase]);
   await destination.transaction(async () => {
+    // The source knows nothing of owners: whoever takes over waits for this, or ends it.
     await forgetSlot(destination, owner);
+    if (former !== undefined && !isOtherCluster(former, observed.source))
+      await source.query(DROP_SLOT, [slot, former.sourceDatabase]);
     await recordOrigin(destination, owner, {
       sourceSystemIdentifier: observed.source.systemIdentifier,
       sourceDatabase: observed.source.database,

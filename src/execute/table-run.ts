@@ -12,8 +12,10 @@ import {
   type TableRecord,
 } from '../core/table-state.ts';
 import { writeTableState, type Owner } from '../postgres/ledger.ts';
+import { assertOwner } from '../postgres/ownership.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
-import { openSession, type Session, type SessionRole } from '../postgres/session.ts';
+import type { SessionRole } from '../postgres/application-name.ts';
+import { openSession, type Session } from '../postgres/session.ts';
 import { shadowOf } from '../sql/shadow.ts';
 import type { Follower } from '../stream/follow.ts';
 
@@ -63,7 +65,10 @@ export async function moveTo(options: CopyRunOptions, event: TableEvent): Promis
   });
 }
 
-/** A destination session of the run's own, cut when the run is told to stop: an index takes as long as it takes. */
+/**
+ * A destination session of the run's own, cut when the run is told to stop: an index takes as long as it
+ * takes. Throws NotOwner after a takeover; who takes over later ends it.
+ */
 export async function openDestination(
   options: CopyRunOptions,
   role: SessionRole,
@@ -77,7 +82,13 @@ export async function openDestination(
   options.signal.addEventListener('abort', cut, { once: true });
   // A run that waits for hours opens thousands, one after the other.
   session.client.once('end', () => options.signal.removeEventListener('abort', cut));
-  return session;
+  try {
+    await assertOwner(session, options.owner);
+    return session;
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
 }
 
 /** One that writes as replica. */

@@ -7,18 +7,8 @@ import { readFile } from 'node:fs/promises';
 import { Client, type ClientConfig } from 'pg';
 import { classify, driverCode, MirrorError } from '../core/errors.ts';
 import type { Connection } from '../core/mirror.ts';
+import { applicationName, type SessionRole } from './application-name.ts';
 import { readSecret } from './secret.ts';
-
-/** What a session is for; part of its application_name `bunnydb:<mirror>:<role>`. */
-export type SessionRole =
-  | 'walsender'
-  | 'snapshot'
-  | 'writer'
-  | 'copier'
-  | 'replayer'
-  | 'verifier'
-  | 'observer'
-  | 'owner';
 
 /** A result row: each value is the server's text, or null. */
 export type Row = Record<string, string | null>;
@@ -86,6 +76,13 @@ export class Session implements AsyncDisposable {
   /** Whether TLS is in use: what sslMode `prefer` came to. */
   get encrypted(): boolean {
     return 'encrypted' in this.client.connection.stream;
+  }
+
+  /** Calls back when the connection breaks, and not when it is closed here. */
+  onLost(listener: () => void): void {
+    this.client.once('end', () => {
+      if (!this.#closed) listener();
+    });
   }
 
   /** Runs one statement; a named one is prepared once and then reused. Throws MirrorError. */
@@ -278,7 +275,7 @@ export async function clientConfig(
     // A function keeps pg from falling back to PGPASSWORD or a .pgpass that the mirror file does not name.
     password: () => password ?? '',
     ssl: tls ? await tlsOptions(connection) : false,
-    application_name: `bunnydb:${options.mirror}:${options.role}`.slice(0, 63),
+    application_name: applicationName(options.mirror, options.role),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_INITIAL_DELAY_MS,

@@ -154,11 +154,66 @@ test('a write that fails says so, and the next one tries again', async () => {
   assert.deepEqual(await readStatus(dir, 'shop'), status());
 });
 
-test('a piece left by a daemon that was killed is not in the way', async () => {
+test('a piece left by a daemon that was killed is not in the way, and goes when nobody can be writing it', async () => {
   await mkdir(dir, { recursive: true });
-  await writeFile(`${path}.tmp`, 'half a sta');
+  const [old, young] = [`${path}.old.tmp`, `${path}.young.tmp`];
+  await writeFile(old, 'half a sta');
+  await writeFile(young, 'half a sta');
+  await utimes(old, new Date(0), new Date(0));
   await new StatusFile(dir, 'shop').write(status());
+  assert.deepEqual((await readdir(dir)).sort(), ['shop.yaml', 'shop.yaml.young.tmp']);
+});
+
+test('two daemons write at once: one of the two is there, whole', async () => {
+  const files = [new StatusFile(dir, 'shop'), new StatusFile(dir, 'shop')];
+  const texts = ['a', 'b'].map((letter) => letter.repeat(200_000));
+  for (let round = 0; round < 10; round += 1) {
+    await Promise.all(
+      files.map(async (file, index) => file.write(status('RUNNING', `${texts[index]}${round}`))),
+    );
+    const message = (await readStatus(dir, 'shop'))?.status.conditions[0]?.message ?? '';
+    assert.ok(
+      texts.some((text) => message === `${text}${round}`),
+      message.slice(0, 10),
+    );
+  }
   assert.deepEqual(await readdir(dir), ['shop.yaml']);
+});
+
+test('who is not certain to own the mirror overwrites nothing that another has written since', async () => {
+  const [owner, guest] = [new StatusFile(dir, 'shop'), new StatusFile(dir, 'shop')];
+  await owner.write(status('RUNNING', 'owner'));
+  const told = async (): Promise<string | undefined> =>
+    (await readStatus(dir, 'shop'))?.status.conditions[0]?.message;
+  const write = async (message: string): Promise<void> =>
+    guest.write(status('FAILED', message), false);
+  await write('guest 1');
+  assert.equal(await told(), 'owner', 'somebody may be about to write');
+  await write('guest 2');
+  assert.equal(await told(), 'guest 2', 'nobody was');
+  await write('guest 3');
+  assert.equal(await told(), 'guest 3');
+  await owner.write(status('RUNNING', 'owner'));
+  assert.equal(await told(), 'owner');
+  await write('guest 4');
+  await write('guest 5');
+  assert.equal(await told(), 'owner');
+  await rm(path);
+  await write('guest 6');
+  assert.equal(await told(), 'guest 6');
+});
+
+test('whose mirror another tells of takes its last word away, unless the other has written', async () => {
+  const [former, next] = [new StatusFile(dir, 'shop'), new StatusFile(dir, 'shop')];
+  await former.write(status('RUNNING', 'former'));
+  await next.write(status('RUNNING', 'next'));
+  await former.withdraw();
+  assert.deepEqual(await readStatus(dir, 'shop'), status('RUNNING', 'next'));
+  await next.withdraw();
+  assert.equal(await readStatus(dir, 'shop'), undefined);
+  await next.withdraw();
+  await former.write(status());
+  assert.deepEqual(await readStatus(dir, 'shop'), status());
 });
 
 test('removed, and removed again; a write brings it back', async () => {

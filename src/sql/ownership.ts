@@ -1,0 +1,102 @@
+/**
+ * Who runs a mirror and who stands by for it, told by advisory locks in the mirror's destination: a
+ * session's locks go with it, whatever ends it, and everybody may see them. Classes of our own keep them
+ * apart from locks of others:
+ *
+ *   70201140, hash of the mirror   exclusive: runs it
+ *   70201141, hash of the mirror   shared: stands by for it
+ *   70201142, a daemon's id        shared: whose session this is
+ *
+ * An application_name could not tell it: with a long mirror name it has no room for an id.
+ */
+
+export const TRY_LOCK_MIRROR = /* sql */ `
+select pg_try_advisory_lock(70201140, hashtext($1)) as locked`;
+
+/**
+ * The lock goes, and who stands by is told at once: in one statement, which unlocks when it runs and
+ * notifies when it is committed.
+ */
+export const GIVE_UP_MIRROR = /* sql */ `
+select pg_advisory_unlock(70201140, hashtext($1)), pg_notify('bunnydb', $1)`;
+
+/** Whether somebody runs it or is about to, without taking anything: the two keys are a lock's class and object. */
+export const SELECT_MIRROR_LOCKED = /* sql */ `
+select exists (
+  select from pg_locks
+  where locktype = 'advisory' and granted and objsubid = 2 and classid in (70201140, 70201141)
+    and objid::bigint = hashtext($1)::bigint & 4294967295
+    and database = (select oid from pg_database where datname = current_database())
+) as locked`;
+
+export const SIGN_SESSION = /* sql */ `select pg_advisory_lock_shared(70201142, $1)`;
+
+export const ANNOUNCE_STANDBY = /* sql */ `
+select pg_advisory_lock_shared(70201141, hashtext($1))`;
+
+export const WITHDRAW_STANDBY = /* sql */ `
+select pg_advisory_unlock_shared(70201141, hashtext($1))`;
+
+export const NAME_SESSION = /* sql */ `select set_config('application_name', $1, false)`;
+
+const LOCKS = /* sql */ `
+locks as (
+  select pid, classid::bigint as class, objid::bigint as key
+  from pg_locks
+  where locktype = 'advisory' and granted and objsubid = 2
+    and classid::bigint between 70201140 and 70201142
+    and database = (select oid from pg_database where datname = current_database())
+),
+standbys as (
+  select daemon.key as id
+  from locks standby join locks daemon using (pid)
+  where standby.class = 70201141 and standby.key = hashtext($1)::bigint & 4294967295
+    and daemon.class = 70201142 and pid <> pg_backend_pid()
+)`;
+
+/** Ids of the daemons that stand by, but for the asking session's own. */
+export const SELECT_STANDBYS = /* sql */ `
+with ${LOCKS}
+select coalesce(string_agg(id::text, ' ' order by id), '') as standbys from standbys`;
+
+/**
+ * The owner's session, and for how long it has said nothing: null while a statement of it runs. One
+ * that waits for a session of the same mirror ($2: their names) that is silent itself counts as silent: a
+ * paused process ends neither. Null also where its activity is hidden from us.
+ */
+const OWNER = /* sql */ `
+owner as (
+  select lock.pid, case
+    when activity.state like 'idle%' then activity.state_change
+    when activity.state = 'active' and activity.wait_event_type = 'Lock' then (
+      select max(other.state_change) from pg_stat_activity other
+      where other.pid = any (pg_blocking_pids(lock.pid))
+        and other.state like 'idle in transaction%' and other.application_name = any ($2::text[])
+    ) end as silent_since
+  from locks lock left join pg_stat_activity activity on activity.pid = lock.pid
+  where lock.class = 70201140 and lock.key = hashtext($1)::bigint & 4294967295
+)`;
+
+/** One row, also while nobody owns it. */
+export const SELECT_STANDING = /* sql */ `
+with ${LOCKS}, ${OWNER}
+select owner.pid, extract(epoch from clock_timestamp() - owner.silent_since) as silent_seconds,
+  (select coalesce(string_agg(id::text, ' ' order by id), '') from standbys) as standbys
+from (select) one left join owner on true`;
+
+/** Looks again, and ends it only if it is still as silent. Waits until it is gone. */
+export const END_SILENT_OWNER = /* sql */ `
+with ${LOCKS}, ${OWNER}
+select pg_terminate_backend(pid, 5000) as ended
+from owner
+where silent_since < clock_timestamp() - make_interval(secs => $3)`;
+
+/** Of our own role alone, in this database; waits until each is gone. */
+export const END_SESSIONS = /* sql */ `
+select pg_terminate_backend(pid, 5000) as ended
+from pg_stat_activity
+where application_name = any ($1::text[]) and datname = current_database()
+  and usename = session_user and pid <> pg_backend_pid()`;
+
+export const SELECT_OWNED = /* sql */ `
+select from bunnydb.mirrors where name = $1 and epoch = $2`;
