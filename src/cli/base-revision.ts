@@ -1,6 +1,7 @@
 /** Mirror files as they were at a revision of git. Only reads objects: the working tree and the index are left alone. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { isMirrorFile } from '../spec/read-directory.ts';
 import type { SourceFile } from '../spec/snapshot.ts';
 
 /** The files of one directory at a revision. */
@@ -33,7 +34,11 @@ export async function readBaseFiles(
     return explainUnknown(revision, shallow.stdout.toString().trim() === 'true');
   const list = await git(dir, ['ls-tree', '-z', '--name-only', commit, './']);
   if (list.code !== 0) return explainFailure(dir, list);
-  const names = list.stdout.toString().split('\0').filter(isMirrorFile);
+  // Git takes one name on a line; one that is two lines is no file of ours.
+  const names = list.stdout
+    .toString()
+    .split('\0')
+    .filter((name) => isMirrorFile(name) && !name.includes('\n'));
   const objects = await git(
     dir,
     ['cat-file', '--batch', '--follow-symlinks'],
@@ -48,11 +53,6 @@ export async function readBaseFiles(
       return content === undefined ? [] : [{ path: join(dir, name), content }];
     }),
   };
-}
-
-/** As a directory is read from disk. */
-function isMirrorFile(name: string): boolean {
-  return /^[^.\n].*\.ya?ml$/i.test(name);
 }
 
 async function findCommit(dir: string, revision: string): Promise<string | undefined> {

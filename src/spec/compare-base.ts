@@ -99,20 +99,22 @@ function compareEnds(old: Mirror, now: Mirror, side: 'source' | 'destination'): 
   const isOtherDatabase = from.database !== to.database;
   if (!isMoved && !isOtherDatabase) return [];
   const field = isOtherDatabase ? 'database' : from.host === to.host ? 'port' : 'host';
+  const path = ['spec', side, field];
   const message = `the ${side} is ${describeEnd(to)} now, it was ${describeEnd(from)}`;
-  return [
-    immutable(old, now, {
-      path: ['spec', side, field],
-      message,
-      hint: isOtherDatabase ? ACKNOWLEDGE : SAME_CLUSTER,
-    }),
-  ];
+  const way = WAYS_OUT[side];
+  const hint = isOtherDatabase
+    ? `another ${side} is refused ${way}`
+    : `the same database at another address goes on without a copy; another one is refused ${way}`;
+  if (side === 'source') return [immutable(old, now, { path, message, hint })];
+  // The counter is no answer: what was copied is in the ledger of the destination that is left.
+  return [{ severity: 'warning', code: 'ImmutableFieldChanged', path, message, hint }];
 }
 
-const ACKNOWLEDGE =
-  'this is refused unless spec.resyncGeneration is raised with it, which copies every table again';
-const SAME_CLUSTER =
-  'the same cluster at another address goes on without a copy; another cluster is refused unless spec.resyncGeneration is raised with it';
+/** What follows "is refused". */
+const WAYS_OUT = {
+  source: 'unless spec.resyncGeneration is raised with it, which copies every table again',
+  destination: 'while the slot is there: remove the mirror first, or give it another name',
+};
 
 function describeEnd({ host, port, database }: Connection): string {
   return `database ${database} on ${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -121,7 +123,8 @@ function describeEnd({ host, port, database }: Connection): string {
 function comparePublications(old: Mirror, now: Mirror): Told[] {
   if (old.publication.name === now.publication.name) return [];
   const message = `the publication is ${now.publication.name} now, it was ${old.publication.name}`;
-  return [immutable(old, now, { path: ['spec', 'publication'], message, hint: ACKNOWLEDGE })];
+  const hint = `another publication is refused ${WAYS_OUT.source}`;
+  return [immutable(old, now, { path: ['spec', 'publication'], message, hint })];
 }
 
 /** A warning, unless the mirror's counter was raised with it: then somebody meant it. */

@@ -107,7 +107,7 @@ async function look(dir: string, isBusy: ReadOptions['isBusy']): Promise<Directo
 }
 
 /** Not what editors, git-sync and ConfigMaps leave lying about: hidden names, and those with another ending. */
-function isMirrorFile(name: string): boolean {
+export function isMirrorFile(name: string): boolean {
   return /^[^.].*\.ya?ml$/i.test(name);
 }
 

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { DESTINATION_PEER, mirrorText, SOURCE_PEER } from './files.ts';
+import { changesOf, type FIELD_CLASSES } from '../../src/plan/changes.ts';
+import { compareWithBase } from '../../src/spec/compare-base.ts';
+import { DESTINATION_PEER, mirrorText, SOURCE_PEER, snapshotOf } from './files.ts';
 import { commitAll, git, makeDirectory, runValidate, writeFiles } from './validate-stage.ts';
 
 const PEERS = { 'm/from.yaml': SOURCE_PEER, 'm/to.yaml': DESTINATION_PEER };
@@ -114,10 +116,9 @@ test('tables that come and go', async (t) => {
   );
 });
 
-const REFUSED =
-  'this is refused unless spec.resyncGeneration is raised with it, which copies every table again';
-const CLUSTER =
-  'the same cluster at another address goes on without a copy; another cluster is refused unless spec.resyncGeneration is raised with it';
+const RAISE = 'unless spec.resyncGeneration is raised with it, which copies every table again';
+const LEAVE = 'while the slot is there: remove the mirror first, or give it another name';
+const MOVED = 'the same database at another address goes on without a copy; another one is refused';
 
 test('another database, another address, another publication', async (t) => {
   const inline = (text: string): string => SHOP.replace('source: from', `source: ${text}`);
@@ -126,16 +127,16 @@ test('another database, another address, another publication', async (t) => {
     .replace('destination: to', 'destination: {host: "::2", port: 5433, database: shop, user: u}')
     .replace('  tables', '  publication: dba_pub\n  tables');
   assert.deepEqual(await changes(t, before, after), [
-    `D/m/shop.yaml:6:39: warning: the source is database sale on localhost:5432 now, it was database shop on localhost:5432 (${REFUSED})`,
-    `D/m/shop.yaml:7:23: warning: the destination is database shop on [::2]:5433 now, it was database shop on copy.internal:5432 (${CLUSTER})`,
-    `D/m/shop.yaml:9:16: warning: the publication is dba_pub now, it was bunny_shop (${REFUSED})`,
+    `D/m/shop.yaml:6:39: warning: the source is database sale on localhost:5432 now, it was database shop on localhost:5432 (another source is refused ${RAISE})`,
+    `D/m/shop.yaml:7:23: warning: the destination is database shop on [::2]:5433 now, it was database shop on copy.internal:5432 (${MOVED} ${LEAVE})`,
+    `D/m/shop.yaml:9:16: warning: the publication is dba_pub now, it was bunny_shop (another publication is refused ${RAISE})`,
   ]);
   // Another way to write an address, another user, another secret.
   const same = inline('{host: 127.0.0.1, database: shop, user: v, password: {env: P}}');
   assert.deepEqual(await changes(t, before, same), []);
 });
 
-test('another database with a counter that was raised is meant', async (t) => {
+test('another source with a counter that was raised is meant', async (t) => {
   const after = SHOP.replace('from', '{host: h, database: d, user: u}').replace(': 2', ': 3');
   assert.deepEqual(await changes(t, SHOP, after), [
     'D/m/shop.yaml:6:31: note: the source is database d on h:5432 now, it was database shop on source.internal:5432',
@@ -147,7 +148,7 @@ test('an edit of a peer counts for the mirrors that name it', async (t) => {
   const dir = repository(t, { 'm/shop.yaml': SHOP });
   writeFiles(dir, { 'm/from.yaml': SOURCE_PEER.replace('source.internal', 'new.internal') });
   assert.deepEqual((await compare(dir)).lines.slice(0, -1), [
-    `D/m/shop.yaml:6:11: warning: the source is database shop on new.internal:5432 now, it was database shop on source.internal:5432 (${CLUSTER})`,
+    `D/m/shop.yaml:6:11: warning: the source is database shop on new.internal:5432 now, it was database shop on source.internal:5432 (${MOVED} ${RAISE})`,
   ]);
 });
 
@@ -321,4 +322,47 @@ test('from inside a hook, whose variables speak of another place', async (t) => 
   process.env['GIT_DIR'] = '.git';
   t.after(() => delete process.env['GIT_DIR']);
   assert.equal((await compare(dir)).code, 0);
+});
+
+/** An edit of each field that is more than taken up as it is: what stands there before and after. */
+const EDITS: Readonly<Record<HeavyField, readonly [before: string, after: string]>> = {
+  'spec.source.database': ['database: one', 'database: other'],
+  'spec.destination.database': ['database: two', 'database: other'],
+  'spec.resyncGeneration': ['\n  resyncGeneration: 1', '\n  resyncGeneration: 2'],
+  'spec.publication': ['publication: a', 'publication: b'],
+  'spec.tables[]': ['tables:', 'tables:\n    - source: x.y'],
+  'spec.tables[].destination': ['destination: a.c', 'destination: a.d'],
+  'spec.tables[].excludeColumns': ['[p]', '[]'],
+  'spec.tables[].resyncGeneration': ['resyncGeneration: 7', 'resyncGeneration: 8'],
+};
+
+type Classes = typeof FIELD_CLASSES;
+type HeavyField = {
+  [Field in keyof Classes]: Classes[Field] extends 'in-place' ? never : Field;
+}[keyof Classes];
+
+test('each field that is more than taken up as it is has its word, as plan classes it', () => {
+  const text = mirrorText(`  resyncGeneration: 1
+  publication: a
+  tables:
+    - source: a.b
+      destination: a.c
+      excludeColumns: [p]
+      resyncGeneration: 7
+`)
+    .replace('from', '{host: h, database: one, user: u}')
+    .replace(': to', ': {host: h, database: two, user: u}');
+  const before = snapshotOf({ 'a.yaml': text });
+  for (const [field, [from, to]] of Object.entries(EDITS)) {
+    const edited = text.replace(from, to);
+    assert.notEqual(edited, text, field);
+    const after = snapshotOf({ 'a.yaml': edited });
+    const [old, now] = [before.mirrors[0], after.mirrors[0]];
+    assert.ok(old !== undefined && now !== undefined, field);
+    const [told, ...more] = compareWithBase(before, after);
+    assert.deepEqual(more, [], field);
+    const isRefused = changesOf(old, now).some(({ fieldClass }) => fieldClass === 'immutable');
+    assert.equal(told?.code === 'ImmutableFieldChanged', isRefused, field);
+    assert.equal(told?.severity, isRefused ? 'warning' : 'note', field);
+  }
 });
