@@ -1,5 +1,5 @@
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
-import type { Page } from './canonical.ts';
+import type { Page } from './canonical-page.ts';
 
 /** What stands for a side that has nothing. */
 const NOTHING = '/dev/null';

@@ -1,7 +1,11 @@
-/** What plan shows as a diff and what it does as steps say the same, in every world. */
+/** What plan shows as a diff, does as steps and prints as JSON says the same, in every world. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { applyPatch, parsePatch } from 'diff';
 import { parse } from 'yaml';
+import { planJson } from '../../src/cli/plan-json.ts';
+import type { PlanReport } from '../../src/cli/plan-look.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
 import type { Observed } from '../../src/core/observed.ts';
 import { formatTableName } from '../../src/core/table-name.ts';
@@ -13,7 +17,7 @@ import { unifiedDiff } from '../../src/plan/unified-diff.ts';
 const LEFT = new Set(['IndexDiffers']);
 
 /** Steps and a diff, or neither; nothing of what is refused; a diff that makes the one of the other. */
-export function assertDiffAgrees(mirror: Mirror, observed: Observed, plan: Plan): void {
+export function assertPlanIsShown(mirror: Mirror, observed: Observed, plan: Plan): void {
   const pages = comparePages(mirror, observed, plan);
   const diff = unifiedDiff(pages);
   const steps = plan.steps.map(({ kind }) => kind);
@@ -31,4 +35,18 @@ export function assertDiffAgrees(mirror: Mirror, observed: Observed, plan: Plan)
     assert.equal(applyPatch(actual, patch), desired);
     for (const text of [actual, desired]) parse(text, { strict: true, uniqueKeys: true });
   }
+  assertJson({ looks: [{ plan, diff, isRun: false }], failures: [], invalid: [] });
+}
+
+const SCHEMA = new URL('../../schemas/plan.schema.json', import.meta.url);
+const ajv = new Ajv2020({ strict: true, allErrors: true });
+const isPlan = ajv.compile(JSON.parse(readFileSync(SCHEMA, 'utf8')));
+
+/** As the schema has it. */
+export function assertJson(report: PlanReport): void {
+  assertJsonText(planJson(report));
+}
+
+export function assertJsonText(text: string): void {
+  assert.ok(isPlan(JSON.parse(text)), `${ajv.errorsText(isPlan.errors)}\n${text}`);
 }

@@ -25,7 +25,7 @@ interface Property {
   readonly required: boolean;
 }
 
-const NAMES = ['mirror', 'peer', 'status'] as const;
+const NAMES = ['mirror', 'peer', 'status', 'plan'] as const;
 const SCHEMAS = Object.fromEntries(NAMES.map((name) => [name, readSchema(name)])) as Record<
   (typeof NAMES)[number],
   SchemaNode
