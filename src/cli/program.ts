@@ -2,12 +2,14 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Log } from '../core/log.ts';
+import { parseHttpAddress, type HttpAddress } from '../daemon/http.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { plan } from './plan.ts';
 import { resync } from './resync.ts';
-import { run } from './run.ts';
+import { run, type RunOptions } from './run.ts';
 import { status } from './status.ts';
+import { resume, suspend, type SuspendOptions } from './suspend.ts';
 import { validate, type ValidateOptions } from './validate.ts';
 import { verify } from './verify.ts';
 import { parseDurationMs, wait } from './wait.ts';
@@ -43,6 +45,7 @@ export function buildProgram(environment: Environment): Command {
   addStatus(root, environment);
   addWait(root, environment);
   addResync(root, environment);
+  addSuspend(root, environment);
   addVerify(root, environment);
   return root;
 }
@@ -50,13 +53,32 @@ export function buildProgram(environment: Environment): Command {
 function addRun(root: Command, { signal, onHangup, createLog, exit }: Environment): void {
   withStatusDir(verb(root, 'run', 'mirror what the files say, until stopped'))
     .option('--once', 'end when every mirror is Ready or has failed', false)
+    .option(
+      '--removal-grace <duration>',
+      'how long a file or a table must be gone to count as removed (default: 30s)',
+      parseTimeout,
+    )
+    .option(
+      '--http <host:port>',
+      'answer /healthz, /readyz and /metrics there; :9090 is every address of the machine',
+      parseHttp,
+    )
     .addOption(
       new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'),
     )
-    .action(async (options: Directories & { once: boolean; logLevel: string }) => {
+    .action(async (options: RunFlags) => {
       const log = createLog(options.logLevel);
-      exit(await run(resolveDirectories(options), { log, signal, onHangup }));
+      const removalGraceMs = options.removalGrace ?? DEFAULT_GRACE_MS;
+      const settings = { ...resolveDirectories(options), removalGraceMs };
+      exit(await run(settings, { log, signal, onHangup }));
     });
+}
+
+const DEFAULT_GRACE_MS = 30_000;
+
+interface RunFlags extends Directories, Pick<RunOptions, 'once' | 'http'> {
+  readonly removalGrace?: number;
+  readonly logLevel: string;
 }
 
 function addValidate(root: Command, { out, isGithub, exit }: Environment): void {
@@ -87,10 +109,25 @@ function addPlan(root: Command, { out, exit }: Environment): void {
     .argument('[name]', 'a mirror (default: all)')
     .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
     .option('--detailed-exitcode', 'exit with 2 when there is something to do', false)
+    .addHelpText('after', PLAN_HELP)
     .action(async (name: string | undefined, options: Parameters<typeof plan>[1]) => {
       exit(await plan(name, options, out));
     });
 }
+
+const PLAN_HELP = `
+First a unified diff: what the databases have against what they ought to have. Then the steps:
+  +    made new
+  ~    changed
+  -/+  replaced
+  -    taken out
+  !    to know; nothing is done about it
+  x    refused, failed or invalid, with the way out
+Below a step is what it locks of tables that others use, and who waits. plan itself changes nothing and asks nothing.
+
+Exit codes: 0 done; 2 with --detailed-exitcode when something is to be done or refused; 1 when a database
+cannot be looked at; 3 when a file is invalid. Of several the last that applies in this order.
+-o json is described by schemas/plan.schema.json.`;
 
 function addStatus(root: Command, { out, signal, exit }: Environment): void {
   withStatusDir(verb(root, 'status', 'show what the daemon wrote last'))
@@ -147,6 +184,20 @@ const RESYNC_HELP = `
 Every other byte of the file is kept. The new value is one more than what the file asks for and than
 what was done. The daemon never edits a mirror file; to commit the change, or not, is yours.`;
 
+function addSuspend(root: Command, { out, exit }: Environment): void {
+  verb(root, 'suspend', 'stop all work on a mirror, by an edit of its file')
+    .argument('<name>', 'a mirror')
+    .option('--reason <text>', 'for those who meet it in the status')
+    .action(async (name: string, options: SuspendOptions) => {
+      exit(await suspend(name, options, out));
+    });
+  verb(root, 'resume', 'take up a suspended mirror again, by an edit of its file')
+    .argument('<name>', 'a mirror')
+    .action(async (name: string, options: SuspendOptions) => {
+      exit(await resume(name, options.dir, out));
+    });
+}
+
 function addVerify(root: Command, { out, signal, exit }: Environment): void {
   withStatusDir(verb(root, 'verify', 'compare both sides of tables now, while changes stream'))
     .argument('<name>', 'a mirror')
@@ -197,6 +248,13 @@ function parseGoal(text: string): string {
 function parseRevision(text: string): string {
   if (text !== '' && !text.startsWith('-')) return text;
   throw new InvalidArgumentError('It is a branch, a tag or a commit.');
+}
+
+function parseHttp(text: string): HttpAddress {
+  const address = parseHttpAddress(text);
+  if (address === undefined)
+    throw new InvalidArgumentError('It is HOST:PORT, :PORT or [IPV6]:PORT.');
+  return address;
 }
 
 function parseTimeout(text: string): number {

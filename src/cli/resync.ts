@@ -1,16 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { classify, MirrorError } from '../core/errors.ts';
 import { parseTableName, sameTable } from '../core/table-name.ts';
 import type { MirrorSpec } from '../spec/document.ts';
-import { setCounters, type CounterEdit } from '../spec/edit.ts';
-import { parseFile } from '../spec/parse.ts';
-import { validateFile } from '../spec/validate.ts';
+import type { FieldEdit } from '../spec/edit.ts';
 import { readStatus } from '../status/read-status.ts';
 import type { Status } from '../status/status.ts';
+import { editMirror } from './edit-mirror.ts';
 import { EXIT } from './exit-codes.ts';
 import { findTable, noSuchTable } from './find-table.ts';
 import type { Output } from './output.ts';
-import { replaceFile } from './replace-file.ts';
 import { selectMirrors } from './select-mirrors.ts';
 
 export interface ResyncOptions {
@@ -21,7 +18,7 @@ export interface ResyncOptions {
 }
 
 /** A counter that goes up. */
-interface Bump extends CounterEdit {
+interface Bump extends FieldEdit {
   readonly label: string;
   readonly from: number;
 }
@@ -38,13 +35,9 @@ export async function resync(name: string, options: ResyncOptions, out: Output):
   if (unknown.length > 0) return EXIT.usage;
   const status = await knownStatus(name, options.statusDir, out);
   try {
-    const bytes = await readFile(mirror.file);
-    const text = bytes.toString('utf8');
-    const bumps = bumpsFor(
-      { name, spec: readSpec(mirror.file, text, name), status },
-      options.tables,
+    const bumps = await editMirror(mirror, (spec) =>
+      bumpsFor({ name, spec, status }, options.tables),
     );
-    await replaceFile(mirror.file, bytes, setCounters(mirror.file, text, bumps));
     for (const { label, from, to } of bumps)
       out.print(`${label}: resyncGeneration ${from} -> ${to} in ${mirror.file}\n`);
     out.error(nextSteps(name, options.tables.length === 0 ? [] : bumps));
@@ -54,14 +47,6 @@ export async function resync(name: string, options: ResyncOptions, out: Output):
     out.error(`${error.message}\n  ${error.hint}\n`);
     return EXIT.failed;
   }
-}
-
-/** The spec from the very text that is edited: the file may have changed since it was checked. */
-function readSpec(path: string, text: string, name: string): MirrorSpec {
-  const { file } = parseFile(path, text);
-  const document = file === undefined ? undefined : validateFile(file).document;
-  if (document?.kind === 'Mirror' && document.metadata.name === name) return document.spec;
-  throw new MirrorError('InvalidSpec', `${path} was changed by somebody else meanwhile`);
 }
 
 function bumpsFor(
@@ -82,7 +67,7 @@ function bumpsFor(
 
 function bump(
   label: string,
-  of: CounterEdit['of'],
+  of: FieldEdit['of'],
   { resyncGeneration: from = 0 }: { readonly resyncGeneration?: number },
   observed = 0,
 ): Bump {
@@ -92,7 +77,7 @@ function bump(
       'InvalidSpec',
       `${label}: resyncGeneration cannot go higher than ${from}`,
     );
-  return { label, of, from, to };
+  return { label, of, field: 'resyncGeneration', from, to };
 }
 
 /** What was done already; without it the file alone decides, and that is said. */

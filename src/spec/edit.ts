@@ -1,6 +1,6 @@
 /**
- * Sets resync counters in the text of a mirror file. Pure, and by offsets: whatever is not a counter
- * stays as it was written, byte for byte. Printing the parsed document anew would reflow it.
+ * Sets single fields in the text of a mirror file. Pure, and by offsets: whatever is not edited stays as
+ * it was written, byte for byte. Printing the parsed document anew would reflow it.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { isCollection, isMap, isPair, isScalar, type Node, type Pair, type YAMLMap } from 'yaml';
@@ -9,12 +9,13 @@ import { formatFieldPath, type FieldPath } from './field-path.ts';
 import { parseFile } from './parse.ts';
 import type { YamlFile } from './yaml-file.ts';
 
-/** One counter and its new value. */
-export interface CounterEdit {
+/** One field and its new value. */
+export interface FieldEdit {
   /** The mapping that has it, or is to get it: `spec`, or `spec.tables[n]`. */
   readonly of: FieldPath;
-  /** A whole number of the range that the schema allows. */
-  readonly to: number;
+  readonly field: string;
+  /** As the schema allows it; undefined takes the field out. */
+  readonly to: number | boolean | string | undefined;
 }
 
 /** Text to put in the place of what is between two offsets. */
@@ -24,14 +25,12 @@ interface Replacement {
   readonly text: string;
 }
 
-const COUNTER = 'resyncGeneration';
-
 /**
- * Returns the text with the counters set; one that is missing becomes the last entry of its mapping.
- * `text` is a valid mirror file. Throws InvalidSpec when a counter cannot be set without touching
+ * Returns the text with the fields set; one that is missing becomes the last entry of its mapping.
+ * `text` is a valid mirror file. Throws InvalidSpec when a field cannot be set without touching
  * anything else: the message says which, the hint what to write by hand.
  */
-export function setCounters(path: string, text: string, edits: readonly CounterEdit[]): string {
+export function setFields(path: string, text: string, edits: readonly FieldEdit[]): string {
   const file = parseFile(path, text).file;
   if (file === undefined) throw new Error(`${path} was not checked`);
   // Offsets count behind a byte order mark.
@@ -40,45 +39,65 @@ export function setCounters(path: string, text: string, edits: readonly CounterE
   let edited = body;
   // From the end, so that offsets hold; where a table's line and the mirror's meet, the mirror's comes last.
   const inOrder = edits.toSorted((a, b) => a.of.length - b.of.length);
-  const replacements = inOrder.map((edit) => replacementFor(file, body, edit));
+  const replacements = inOrder.flatMap((edit) => replacementFor(file, body, edit));
   for (const { from, to, text: part } of replacements.sort((a, b) => b.from - a.from))
     edited = edited.slice(0, from) + part + edited.slice(to);
   const result = mark + edited;
   const now = parseFile(path, result);
   const isRight = now.diagnostics.every(({ severity }) => severity !== 'error');
-  if (!isRight || !isDeepStrictEqual(now.file?.data, withCounters(file, edits)))
+  if (!isRight || !isDeepStrictEqual(now.file?.data, withFields(file, edits)))
     throw byHand(file, edits);
   return result;
 }
 
-function replacementFor(file: YamlFile, text: string, edit: CounterEdit): Replacement {
-  const written = file.nodeAt([...edit.of, COUNTER]);
-  if (isScalar(written) && written.range)
-    return { from: written.range[0], to: written.range[1], text: String(edit.to) };
+function replacementFor(file: YamlFile, text: string, edit: FieldEdit): Replacement[] {
   const map = file.nodeAt(edit.of);
-  if (written !== undefined || !isMap(map)) throw byHand(file, [edit]);
+  if (!isMap(map)) throw byHand(file, [edit]);
+  const pair = map.items.find(({ key }) => isScalar(key) && key.value === edit.field);
+  if (edit.to === undefined)
+    return pair === undefined ? [] : [removal(file, text, { map, pair, edit })];
+  const written = file.nodeAt([...edit.of, edit.field]);
+  if (isScalar(written) && written.range)
+    return [{ from: written.range[0], to: written.range[1], text: asYaml(edit.to) }];
   const last = map.items.at(-1);
-  if (last === undefined) throw byHand(file, [edit]);
-  return map.flow === true ? insideBraces(map, last, edit) : ownLine(text, map, edit);
+  if (written !== undefined || last === undefined) throw byHand(file, [edit]);
+  return [map.flow === true ? insideBraces(map, last, edit) : ownLine(text, map, edit)];
+}
+
+/** Texts in quotes: what they hold may look like something else. */
+function asYaml(value: FieldEdit['to']): string {
+  return JSON.stringify(value);
+}
+
+/** The whole line of a field that has one to itself. */
+function removal(
+  file: YamlFile,
+  text: string,
+  { map, pair, edit }: { readonly map: YAMLMap; readonly pair: Pair; readonly edit: FieldEdit },
+): Replacement {
+  const start = (pair.key as Node).range?.[0] ?? 0;
+  const from = text.lastIndexOf('\n', start - 1) + 1;
+  if (map.flow === true || text.slice(from, start).trim() !== '') throw byHand(file, [edit]);
+  return { from, to: behindLine(text, endOf(pair)), text: '' };
 }
 
 /** `{source: a.b}`: behind the last value, so that a comma behind it goes on being one. */
-function insideBraces(map: YAMLMap, last: Pair, { to }: CounterEdit): Replacement {
+function insideBraces(map: YAMLMap, last: Pair, { field, to }: FieldEdit): Replacement {
   const at = endOf(last);
   // A file that is JSON stays JSON.
   const isQuoted = map.items.every(({ key }) => isScalar(key) && key.type === 'QUOTE_DOUBLE');
-  const key = isQuoted ? `"${COUNTER}"` : COUNTER;
-  return { from: at, to: at, text: `, ${key}: ${to}` };
+  const key = isQuoted ? `"${field}"` : field;
+  return { from: at, to: at, text: `, ${key}: ${asYaml(to)}` };
 }
 
 /** A line below the last entry and the comments that belong to it, in the column of the other fields. */
-function ownLine(text: string, map: YAMLMap, { to }: CounterEdit): Replacement {
+function ownLine(text: string, map: YAMLMap, { field, to }: FieldEdit): Replacement {
   const start = map.range?.[0] ?? 0;
   const column = start - (text.lastIndexOf('\n', start - 1) + 1);
   const last = map.items.at(-1);
   const end = last === undefined ? start : endOf(last);
   const at = behindComments(text, behindLine(text, end), column);
-  const line = `${' '.repeat(column)}${COUNTER}: ${to}`;
+  const line = `${' '.repeat(column)}${field}: ${asYaml(to)}`;
   const lineEnd = text[text.lastIndexOf('\n', at - 1) - 1] === '\r' ? '\r\n' : '\n';
   const isLast = at === text.length && !text.endsWith('\n');
   return { from: at, to: at, text: isLast ? lineEnd + line : line + lineEnd };
@@ -110,24 +129,28 @@ function endOf({ key, value }: Pair): number {
   return node.range?.[1] ?? 0;
 }
 
-function withCounters({ data }: YamlFile, edits: readonly CounterEdit[]): unknown {
+function withFields({ data }: YamlFile, edits: readonly FieldEdit[]): unknown {
   const expected = structuredClone(data);
-  for (const { of, to } of edits) {
+  for (const { of, field, to } of edits) {
     const holder = of.reduce<unknown>(
       (value, part) => (value as Record<string | number, unknown>)[part],
       expected,
-    );
-    (holder as Record<string, unknown>)[COUNTER] = to;
+    ) as Record<string, unknown>;
+    if (to === undefined) delete holder[field];
+    else holder[field] = to;
   }
   return expected;
 }
 
-function byHand(file: YamlFile, edits: readonly CounterEdit[]): MirrorError {
-  const places = edits.map(({ of }) => `${file.path}:${file.place([...of, COUNTER]).line}`);
-  const fields = edits.map(({ of, to }) => `${formatFieldPath([...of, COUNTER])}: ${to}`);
+function byHand(file: YamlFile, edits: readonly FieldEdit[]): MirrorError {
+  const places = edits.map(({ of, field }) => `${file.path}:${file.place([...of, field]).line}`);
+  const fields = edits.map(({ of, field, to }) => {
+    const path = formatFieldPath([...of, field]);
+    return to === undefined ? `no ${path}` : `${path}: ${asYaml(to)}`;
+  });
   return new MirrorError(
     'InvalidSpec',
-    `${places.join(', ')}: the counter cannot be set there without changing something else; the file is as it was`,
+    `${places.join(', ')}: the field cannot be set there without changing something else; the file is as it was`,
     { hint: `Write it by hand: ${fields.join(', ')}.` },
   );
 }

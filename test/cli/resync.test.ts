@@ -1,85 +1,21 @@
 /** `bunnydb resync` as users run it: which counters go up, and that nothing else is touched. */
 import assert from 'node:assert/strict';
-import {
-  lstat,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-  chmod,
-} from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { lstat, readdir, readFile, rm, stat, symlink, writeFile, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { replaceFile } from '../../src/cli/replace-file.ts';
 import { MirrorError } from '../../src/core/errors.ts';
-import { type CommandResult, runCommand } from '../servers/daemon.ts';
-import { DESTINATION_PEER, mirrorText, SOURCE_PEER } from '../spec/files.ts';
-
-const LINES = `  # resyncGeneration: 3
-  tables:
-    - source: public.users
-      resyncGeneration: 3   # after the import
-    - {source: public.orders}
-    - source: public."a.b"
-      excludeColumns:
-        - secret # not here
-`;
-
-/** A directory of mirror files, one of them with these lines under spec. */
-class Folder implements AsyncDisposable {
-  readonly dir: string;
-  readonly file: string;
-  readonly before: string;
-
-  private constructor(dir: string, before: string) {
-    this.dir = dir;
-    this.file = join(dir, 'shop.yaml');
-    this.before = before;
-  }
-
-  static async create(lines = LINES): Promise<Folder> {
-    const folder = new Folder(await mkdtemp(join(tmpdir(), 'mirrors-')), mirrorText(lines));
-    await writeFile(join(folder.dir, 'from.yaml'), SOURCE_PEER);
-    await writeFile(join(folder.dir, 'to.yaml'), DESTINATION_PEER);
-    await writeFile(folder.file, folder.before);
-    return folder;
-  }
-
-  /** As far as the command reads it. */
-  async writeStatus(status: object): Promise<void> {
-    await mkdir(join(this.dir, 'status'), { recursive: true });
-    await writeFile(join(this.dir, 'status', 'shop.yaml'), JSON.stringify({ status }));
-  }
-
-  async resync(...args: string[]): Promise<CommandResult> {
-    return runCommand(['resync', '--dir', this.dir, ...args]);
-  }
-
-  async text(): Promise<string> {
-    return readFile(this.file, 'utf8');
-  }
-
-  async assertUntouched(): Promise<void> {
-    assert.equal(await this.text(), this.before);
-    assert.deepEqual(
-      (await readdir(this.dir)).filter((name) => name.startsWith('.')),
-      [],
-    );
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.dir, { recursive: true });
-  }
-}
+import { runCommand } from '../servers/daemon.ts';
+import { Folder, LINES } from './folder.ts';
 
 test('the counters of the named tables go up, the rest of the file is as it was', async () => {
   await using folder = await Folder.create();
-  const { code, stdout, stderr } = await folder.resync('shop', 'public.users', 'public."a.b"');
+  const { code, stdout, stderr } = await folder.command(
+    'resync',
+    'shop',
+    'public.users',
+    'public."a.b"',
+  );
   assert.equal(code, 0, stderr);
   const { file, before } = folder;
   assert.equal(
@@ -99,7 +35,7 @@ test('the counters of the named tables go up, the rest of the file is as it was'
 
 test('--all raises the mirror’s own counter alone', async () => {
   await using folder = await Folder.create(`  resyncGeneration: 6 # of all\n${LINES}`);
-  const { code, stdout, stderr } = await folder.resync('shop', '--all');
+  const { code, stdout, stderr } = await folder.command('resync', 'shop', '--all');
   assert.equal(code, 0, stderr);
   assert.equal(stdout, `shop: resyncGeneration 6 -> 7 in ${folder.file}\n`);
   assert.match(stderr, /^ {2}bunnydb wait shop$/m);
@@ -116,13 +52,13 @@ test('a counter that was reverted goes above what was done', async () => {
       { source: 'public."a.b"', resyncGeneration: { desired: 0 } },
     ],
   });
-  const tables = await folder.resync('shop', 'public.orders', 'public.users');
+  const tables = await folder.command('resync', 'shop', 'public.orders', 'public.users');
   assert.equal(
     tables.stdout,
     `public.users: resyncGeneration 3 -> 4 in ${folder.file}\npublic.orders: resyncGeneration 0 -> 6 in ${folder.file}\n`,
   );
   assert.doesNotMatch(tables.stderr, /note:/);
-  const all = await folder.resync('shop', '--all');
+  const all = await folder.command('resync', 'shop', '--all');
   assert.equal(all.stdout, `shop: resyncGeneration 0 -> 13 in ${folder.file}\n`);
   assert.match(
     await folder.text(),
@@ -133,7 +69,7 @@ test('a counter that was reverted goes above what was done', async () => {
 test('a status file that is no status is passed over, with a word', async () => {
   await using folder = await Folder.create();
   await folder.writeStatus({ tables: 'none' });
-  const { code, stderr } = await folder.resync('shop', 'public.orders');
+  const { code, stderr } = await folder.command('resync', 'shop', 'public.orders');
   assert.equal(code, 0, stderr);
   assert.match(stderr, /^note: no status/m);
 });
@@ -146,7 +82,7 @@ test('a link is followed, mode and link stay', async () => {
   await chmod(target, 0o640);
   await rm(folder.file);
   await symlink(target, folder.file);
-  const { code, stderr } = await folder.resync('shop', 'public.users');
+  const { code, stderr } = await folder.command('resync', 'shop', 'public.users');
   assert.equal(code, 0, stderr);
   assert.ok((await lstat(folder.file)).isSymbolicLink());
   assert.equal((await stat(target)).mode & 0o777, 0o640);
@@ -155,15 +91,15 @@ test('a link is followed, mode and link stay', async () => {
 
 test('what is not clear changes nothing', async () => {
   await using folder = await Folder.create();
-  const typo = await folder.resync('shop', 'public.users', 'public.oders');
+  const typo = await folder.command('resync', 'shop', 'public.users', 'public.oders');
   assert.equal(typo.code, 64);
   assert.match(typo.stderr, /shop has no table public\.oders; did you mean public\.orders\?/);
   for (const args of [['shop'], ['shop', 'public.users', '--all']]) {
-    const { code, stderr } = await folder.resync(...args);
+    const { code, stderr } = await folder.command('resync', ...args);
     assert.equal(code, 64);
     assert.match(stderr, /name tables, or give --all/);
   }
-  const nobody = await folder.resync('shoop', '--all');
+  const nobody = await folder.command('resync', 'shoop', '--all');
   assert.equal(nobody.code, 3);
   assert.match(nobody.stderr, /no mirror shoop in/);
   await folder.assertUntouched();
@@ -173,7 +109,7 @@ test('an invalid file is told with its places, and stays', async () => {
   await using folder = await Folder.create(
     LINES.replace('source: public.orders', 'sorce: public.orders'),
   );
-  const { code, stdout, stderr } = await folder.resync('shop', 'public.users');
+  const { code, stdout, stderr } = await folder.command('resync', 'shop', 'public.users');
   assert.equal(code, 3);
   assert.equal(stdout, '');
   assert.match(stderr, /shop\.yaml:12:8: .*sorce/);
@@ -182,7 +118,7 @@ test('an invalid file is told with its places, and stays', async () => {
 
 test('a counter at its end is not raised', async () => {
   await using folder = await Folder.create(LINES.replace(': 3   #', ': 9007199254740991   #'));
-  const { code, stderr } = await folder.resync('shop', 'public.users');
+  const { code, stderr } = await folder.command('resync', 'shop', 'public.users');
   assert.equal(code, 1);
   assert.match(stderr, /public\.users: resyncGeneration cannot go higher than 9007199254740991/);
   await folder.assertUntouched();

@@ -1,21 +1,22 @@
-/** A counter is set, and every other byte is as it was. */
+/** A field is set, and every other byte is as it was. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { parse } from 'yaml';
 import { MirrorError } from '../../src/core/errors.ts';
 import type { MirrorDocument } from '../../src/spec/document.ts';
-import { setCounters, type CounterEdit } from '../../src/spec/edit.ts';
+import { setFields, type FieldEdit } from '../../src/spec/edit.ts';
 import { mirrorText, snapshotOf } from './files.ts';
 
-const FIRST: CounterEdit = { of: ['spec', 'tables', 0], to: 4 };
-const SECOND: CounterEdit = { of: ['spec', 'tables', 1], to: 10 };
-const WHOLE: CounterEdit = { of: ['spec'], to: 2 };
+const COUNTER = 'resyncGeneration';
+const FIRST: FieldEdit = { of: ['spec', 'tables', 0], field: COUNTER, to: 4 };
+const SECOND: FieldEdit = { of: ['spec', 'tables', 1], field: COUNTER, to: 10 };
+const WHOLE: FieldEdit = { of: ['spec'], field: COUNTER, to: 2 };
 
 interface Case {
   readonly name: string;
   /** Below spec, after source and destination. `⟦old→new⟧` marks what is edited. */
   readonly lines: string;
-  readonly edits?: readonly CounterEdit[];
+  readonly edits?: readonly FieldEdit[];
 }
 
 const CASES: readonly Case[] = [
@@ -175,13 +176,13 @@ for (const { name, lines, edits = [FIRST] } of CASES)
     test(`${name}, ${variant}`, () => {
       const [before, after] = beforeAndAfter(vary(mirrorText(lines)));
       assert.ok(isValid(before), before);
-      assert.equal(setCounters('a.yaml', before, edits), after);
+      assert.equal(setFields('a.yaml', before, edits), after);
       assert.ok(isValid(after), after);
     });
 
 test('only the lines around it decide about the line ending', () => {
   const text = mirrorText('  tables:\r\n    - source: a.b\n    - source: b.b\r\n');
-  const edited = setCounters('a.yaml', text, [FIRST, SECOND]);
+  const edited = setFields('a.yaml', text, [FIRST, SECOND]);
   assert.match(
     edited,
     /a\.b\n {6}resyncGeneration: 4\n {4}- source: b\.b\r\n {6}resyncGeneration: 10\r\n$/,
@@ -189,16 +190,13 @@ test('only the lines around it decide about the line ending', () => {
 });
 
 test('what cannot be edited alone is refused, with what to write by hand', () => {
-  const refused = (lines: string, edits: readonly CounterEdit[], hint: string): void =>
+  const refused = (lines: string, edits: readonly FieldEdit[], hint: string): void =>
     assert.throws(
-      () => setCounters('shop.yaml', mirrorText(lines), edits),
+      () => setFields('shop.yaml', mirrorText(lines), edits),
       (error: unknown) => {
         assert.ok(error instanceof MirrorError);
         assert.equal(error.code, 'InvalidSpec');
-        assert.match(
-          error.message,
-          /^shop\.yaml:9, .*the counter cannot be set|^shop\.yaml:10: the/,
-        );
+        assert.match(error.message, /^shop\.yaml:9, .*the field cannot be set|^shop\.yaml:10: the/);
         assert.equal(error.hint, hint);
         return true;
       },
@@ -273,11 +271,15 @@ test('in many files every counter can be bumped, and undone by hand it is the sa
     if (random(3) === 0) before = before.replaceAll('\n', '\r\n');
     if (random(3) === 0) before = before.trimEnd();
     if (random(4) === 0) before = `\uFEFF${before}`;
-    const edits: CounterEdit[] = [
-      ...tables.map((_, index) => ({ of: ['spec', 'tables', index], to: 5_000 + index })),
-      { of: ['spec'], to: 9_000 },
+    const edits = [
+      ...tables.map((_, index) => ({
+        of: ['spec', 'tables', index],
+        field: COUNTER,
+        to: 5_000 + index,
+      })),
+      { of: ['spec'], field: COUNTER, to: 9_000 },
     ].filter(() => random(2) === 0);
-    const after = setCounters('a.yaml', before, edits);
+    const after = setFields('a.yaml', before, edits);
     assert.ok(isValid(after), after);
     const { spec } = parse(after.replace(/^\uFEFF/, '')) as MirrorDocument;
     let undone = after;
