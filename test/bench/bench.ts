@@ -6,6 +6,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { benchCopy } from './copy.ts';
 import { benchLag } from './lag.ts';
 import { describeMachine } from './machine.ts';
+import { benchMany } from './many.ts';
 import { benchMemory } from './memory.ts';
 import { renderSection, type Section } from './report.ts';
 import { benchResync } from './resync.ts';
@@ -15,6 +16,7 @@ const DEFAULT_RUNS = 3;
 const FIGURES = {
   copy: benchCopy,
   lag: benchLag,
+  many: benchMany,
   memory: benchMemory,
   resync: benchResync,
 } as const;
@@ -28,7 +30,7 @@ interface Options {
 function parseOptions(): Options {
   return new Command('npm run bench --')
     .description(
-      'Measures the copy, the lag, the memory and the resync of bunnydb on two servers of its own.',
+      'Measures the copy, the lag, many mirrors, the memory and the resync of bunnydb on servers of its own.',
     )
     .addOption(
       new Option('--runs <n>', 'how often each figure is taken')

@@ -43,9 +43,18 @@ export async function cpuSeconds(pid: number): Promise<number | undefined> {
   return (Number(fields[UTIME_FIELD]) + Number(fields[STIME_FIELD])) / TICKS_PER_SECOND;
 }
 
+/** The memory a process has now, in MB of 2^20 bytes; undefined where there is no /proc. */
+export async function memoryMb(pid: number): Promise<number | undefined> {
+  return statusMb(pid, 'VmRSS');
+}
+
 /** The most memory a process has had, in MB of 2^20 bytes; undefined where there is no /proc. */
 export async function peakMemoryMb(pid: number): Promise<number | undefined> {
+  return statusMb(pid, 'VmHWM');
+}
+
+async function statusMb(pid: number, field: string): Promise<number | undefined> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1];
+  const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1];
   return kilobytes === undefined ? undefined : Number(kilobytes) / 1024;
 }
