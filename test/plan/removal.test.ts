@@ -18,7 +18,6 @@ import {
   MIRROR_RECORD,
   name,
   observed,
-  publication,
   record,
   run,
   type Sketch,
