@@ -1,6 +1,5 @@
 /** Steps that only write the ledger. Each is idempotent. */
 import { formatTableName } from '../core/table-name.ts';
-import { describeStep } from '../plan/describe.ts';
 import type { Step } from '../plan/plan.ts';
 import { isRecordOf } from '../plan/table-case.ts';
 import {
@@ -66,7 +65,7 @@ export async function addTable(
  */
 export async function acceptSpec(
   { destination, owner, mirror, observed }: ExecuteContext,
-  step: Extract<Step, { kind: 'accept-spec' }>,
+  { kind }: Extract<Step, { kind: 'accept-spec' }>,
 ): Promise<Outcome> {
   const { tables: former = mirror.tables } = observed.ledger.mirror?.spec ?? {};
   await destination.transaction(async () => {
@@ -77,9 +76,5 @@ export async function acceptSpec(
         await fillExcludedColumns(destination, owner, record.id, table.excludeColumns);
     }
   });
-  return {
-    step: step.kind,
-    changed: true,
-    message: describeStep(step).text.replaceAll('\n', '; '),
-  };
+  return { step: kind, changed: true, message: mirror.specHash };
 }

@@ -5,19 +5,23 @@ import { keyDrift } from './drift.ts';
 import type { Step } from './plan.ts';
 import { isRecordOf, type TableCase } from './table-case.ts';
 
-/** Keys and indexes that Live tables lack. Others get theirs at the end of their copy. */
+/** Keys and indexes that Live tables lack. Others get theirs at the end of their copy, and so do columns that it brings. */
 export function planKeys(cases: readonly TableCase[]): Step[] {
   return cases.filter(isLive).flatMap(({ table, observed, desired }): Step[] => {
     const actual = observed.destinationShape;
     if (desired === undefined || actual === undefined) return [];
     const drift = keyDrift(desired, actual);
+    const isPossible = ({ touches }: { readonly touches: readonly string[] }): boolean =>
+      hasColumns(actual, touches);
     return [
-      ...drift.constraints.map((constraint): Step => ({
+      ...drift.constraints.filter(isPossible).map((constraint): Step => ({
         kind: 'create-constraint',
         table,
         constraint,
       })),
-      ...drift.indexes.map((index): Step => ({ kind: 'create-index', table, index })),
+      ...drift.indexes
+        .filter(isPossible)
+        .map((index): Step => ({ kind: 'create-index', table, index })),
     ];
   });
 }
@@ -61,6 +65,7 @@ function planForeignKeysOf(
   return desired.foreignKeys.flatMap((key): Step[] => {
     const referenced = cases.find((other) => sameTable(other.table.destination, key.references));
     if (referenced === undefined || !isLive(referenced)) return [];
+    if (!hasColumns(actual, key.columns) || !isWhole(referenced)) return [];
     const waits = (candidate: SavedForeignKey): boolean =>
       sameTable(candidate.owner, table.destination) && candidate.name === key.name;
     if (saved.some(waits)) return [];
@@ -71,6 +76,16 @@ function planForeignKeysOf(
       ? [{ kind: 'validate-foreign-key', table, owner: table.destination, name: present.name }]
       : [];
   });
+}
+
+function hasColumns({ columns }: TableShape, wanted: readonly string[]): boolean {
+  return wanted.every((column) => columns.some(({ name }) => name === column));
+}
+
+/** It has every column that it ought to have. */
+function isWhole({ desired, observed: { destinationShape } }: TableCase): boolean {
+  const wanted = (desired?.columns ?? []).map(({ name }) => name);
+  return destinationShape !== undefined && hasColumns(destinationShape, wanted);
 }
 
 /** By what it says, under whatever name; or by its name, as another major version may print it otherwise. */

@@ -1,42 +1,69 @@
+import { formatTableName } from '../core/table-name.ts';
 import { describeNotice, describeRefusal, describeStep } from './describe.ts';
 import type { Notice, Plan, Step } from './plan.ts';
 
 /**
  * What the databases have otherwise than it was once made, one line each: put right by a step, or left and
- * told. Empty while the file itself changed: what it asks for now is no drift.
+ * told. Empty while the file itself changed: what it asks for now is no drift. Nor is what a copy has yet to
+ * bring, or has brought just now.
  */
 export function driftOf(plan: Plan): string[] {
   const isEdited = plan.steps.some(
     ({ kind }) => kind === 'accept-spec' || kind === 'register-mirror',
   );
   if (isEdited) return [];
-  const added = new Set(
-    plan.steps.flatMap((step) => (step.kind === 'register-table' ? [step.table] : [])),
-  );
+  const underWay = tablesOf(plan.steps.filter(isOfCopy));
+  const added = tablesOf(plan.steps.filter(isOfFirstCopy));
+  const isRepair = (step: Step): boolean => {
+    switch (step.kind) {
+      case 'create-publication':
+      case 'alter-publication':
+        return true;
+      case 'create-table':
+        return !added.has(formatTableName(step.table.destination));
+      case 'publish-table':
+      case 'create-constraint':
+      case 'create-index':
+        return !underWay.has(formatTableName(step.table.destination));
+      case 'add-foreign-key':
+        return ![step.table.destination, step.references].some((end) =>
+          underWay.has(formatTableName(end)),
+        );
+      default:
+        return false;
+    }
+  };
   return [
-    ...plan.steps
-      .filter((step) => isRepair(step) && !('table' in step && step.table && added.has(step.table)))
-      .map((step) => describeStep(step).text),
-    ...plan.notices.filter(isDrift).map((notice) => describeNotice(notice).text),
+    ...plan.steps.filter(isRepair).map((step) => describeStep(step).text),
+    ...plan.notices
+      .filter(isDrift)
+      .filter(
+        ({ table }) => table === undefined || !underWay.has(formatTableName(table.destination)),
+      )
+      .map((notice) => describeNotice(notice).text),
     ...plan.refusals
       .filter(({ error }) => error.code === 'SchemaMismatch')
       .map((refusal) => describeRefusal(refusal).text.split('\n')[0] ?? ''),
   ];
 }
 
-function isRepair({ kind }: Step): boolean {
-  switch (kind) {
-    case 'create-publication':
-    case 'alter-publication':
-    case 'publish-table':
-    case 'create-table':
-    case 'create-constraint':
-    case 'create-index':
-    case 'add-foreign-key':
-      return true;
-    default:
-      return false;
-  }
+type OfTable = Extract<Step, { kind: 'register-table' | 'copy-table' | 'verify-table' }>;
+
+/** Its rows are on the way, or came so lately that they are not proven. */
+function isOfCopy(step: Step): step is OfTable {
+  return (
+    step.kind === 'register-table' ||
+    step.kind === 'copy-table' ||
+    (step.kind === 'verify-table' && step.reason === 'copied')
+  );
+}
+
+function isOfFirstCopy(step: Step): step is OfTable {
+  return step.kind === 'register-table' || (step.kind === 'copy-table' && step.reason === 'first');
+}
+
+function tablesOf(steps: readonly OfTable[]): ReadonlySet<string> {
+  return new Set(steps.map(({ table }) => formatTableName(table.destination)));
 }
 
 function isDrift({ reason }: Notice): boolean {
