@@ -39,6 +39,12 @@ export class Failures {
     this.#entries.delete(key);
   }
 
+  /** All are due now; that they failed, and how often, is not forgotten. */
+  makeDue(): void {
+    const nextTryMs = this.#clock.monotonicMs();
+    for (const [key, entry] of this.#entries) this.#entries.set(key, { ...entry, nextTryMs });
+  }
+
   /** Milliseconds until the next try; 0 when it is due. */
   waitMs(key: string): number {
     const entry = this.#entries.get(key);

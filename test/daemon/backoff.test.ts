@@ -117,6 +117,17 @@ test('a success starts the count anew; others are not touched', () => {
   assert.equal(again.since, '2026-01-01T00:00:05.000Z');
 });
 
+test('what is made due is tried at once, and has failed as often as before', () => {
+  const clock = new FakeClock();
+  const failures = new Failures(clock);
+  for (const key of ['a', 'b', 'b']) failures.add(key, ERROR);
+  failures.makeDue();
+  assert.deepEqual([failures.waitMs('a'), failures.waitMs('b')], [0, 0]);
+  assert.equal(failures.get('b')?.attempts, 2);
+  failures.add('b', ERROR);
+  assert.ok(failures.waitMs('b') >= 3_200);
+});
+
 test('what never failed has nothing to wait for', () => {
   const failures = new Failures(new FakeClock());
   assert.equal(failures.waitMs('t'), 0);

@@ -142,7 +142,7 @@ test('a schema that cannot be made stops neither the stream nor a resync of anot
 test('a table that cannot join yet is locked at its back-off and not at each pass; its error stays', async () => {
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   await mirror.write({ tables: BOTH.slice(0, 1) });
-  const daemon = await mirror.start();
+  await mirror.start();
   await mirror.waitReady();
   const writer = await holdAtSource(mirror, `insert into b values (11, 'open')`);
   const tries = new Set<string>();
@@ -152,7 +152,7 @@ test('a table that cannot join yet is locked at its back-off and not at each pas
       status.tables[1]?.error?.code === 'LockTimeout';
     await mirror.waitFor(hasError);
     for (const endMs = performance.now() + 8_000; performance.now() < endMs; await delay(100)) {
-      daemon.signal('SIGHUP');
+      await mirror.atDestination(`select pg_notify('bunnydb', '${mirror.name}')`);
       const waiting = await mirror.atSource(
         `select l.waitstart::text as since from pg_locks l join pg_class c on c.oid = l.relation
         where c.relname = 'b' and not l.granted`,
