@@ -26,7 +26,10 @@ select system_identifier::text from pg_control_system()`;
 /** Until its next checkpoint, minutes after a promotion, the control file has the former one: WAL file names begin with what is written. */
 const SELECT_TIMELINE = /* sql */ `
 select case
-  when pg_is_in_recovery() then (select timeline_id::bigint from pg_control_checkpoint())
+  when pg_is_in_recovery() then (
+    select greatest(c.timeline_id, r.min_recovery_end_timeline)::bigint
+    from pg_control_checkpoint() c, pg_control_recovery() r
+  )
   else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
 end::text as timeline`;
 

@@ -11,7 +11,7 @@ import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
 import type { Connection, Mirror } from '../core/mirror.ts';
 import { quoteIdent, quoteLiteral } from '../sql/quote.ts';
-import { clientConfig, connectFailure, openSession } from './session.ts';
+import { clientConfig, connectFailure, openSession, type Row } from './session.ts';
 
 export interface ReplicationHandlers {
   /**
@@ -23,12 +23,20 @@ export interface ReplicationHandlers {
   readonly onKeepalive: (walEnd: Lsn) => void;
 }
 
+/** Whose changes the stream is to bring; what is undefined or '' is not known, and anybody's. */
+export interface ExpectedSource {
+  readonly systemIdentifier: string;
+  readonly timeline: number | undefined;
+}
+
 export interface ReplicationOptions extends ReplicationHandlers {
   readonly mirror: string;
   readonly slot: string;
   readonly publication: string;
   /** The durable position; the server skips what it confirmed already, the receiver the rest. */
   readonly from: Lsn;
+  /** The source that was judged: this connection is another one, and behind one address servers change. */
+  readonly source?: ExpectedSource;
 }
 
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -42,7 +50,11 @@ interface WireConnection {
 /** The library's plugin interface (its base class is not exported): what starts and what receives. */
 class RawPlugin {
   readonly name = 'pgoutput';
-  readonly options: { statement: string; onMessage: (message: Buffer) => void };
+  readonly options: {
+    readonly statement: string;
+    readonly onMessage: (message: Buffer) => void;
+    readonly check: (client: pg.Client) => Promise<void>;
+  };
   connection: WireConnection | undefined;
 
   constructor(options: RawPlugin['options']) {
@@ -56,6 +68,7 @@ class RawPlugin {
 
   async start(client: pg.Client): Promise<unknown> {
     this.connection = client.connection as unknown as WireConnection;
+    await this.options.check(client);
     return client.query(this.options.statement);
   }
 }
@@ -175,6 +188,7 @@ export async function openReplication(
   const plugin = new RawPlugin({
     statement: startStatement(options),
     onMessage: options.onMessage,
+    check: async (client) => checkSource(client, options),
   });
   return new ReplicationStream(service, plugin, options);
 }
@@ -186,11 +200,30 @@ async function usesTls(connection: Connection, mirror: string): Promise<boolean>
   return probe.encrypted;
 }
 
+/** Throws ConnectionFailed when this is not the server that was looked at: who it is now is for the next look. */
+async function checkSource(client: pg.Client, { source, from }: ReplicationOptions): Promise<void> {
+  if (source === undefined) return;
+  const { rows } = await client.query<Row>('IDENTIFY_SYSTEM');
+  const { systemid, timeline, xlogpos } = rows[0] ?? {};
+  const isSame =
+    (source.systemIdentifier === '' || source.systemIdentifier === systemid) &&
+    (source.timeline === undefined || source.timeline === Number(timeline)) &&
+    parseLsn(xlogpos ?? '') >= from;
+  if (!isSame)
+    throw new MirrorError(
+      'ConnectionFailed',
+      `the stream was led to cluster ${systemid} on timeline ${timeline} at ${xlogpos}, which is not what was looked at`,
+    );
+}
+
 /** undefined_file: timeline 1 has no history, and one that was removed tells nothing. */
 const UNDEFINED_FILE = '58P01';
 
 /** The source's file of that timeline: which ones it came from, and where each ended. '' when there is none. */
-export async function readTimelineHistory(mirror: Mirror, timeline: number): Promise<string> {
+export async function readTimelineHistory(
+  mirror: Pick<Mirror, 'name' | 'source'>,
+  timeline: number,
+): Promise<string> {
   const session = { mirror: mirror.name, role: 'walsender' } as const;
   const tls = await usesTls(mirror.source, mirror.name);
   const config = await clientConfig(mirror.source, session, tls);

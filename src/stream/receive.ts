@@ -3,7 +3,11 @@ import type { Clock } from '../core/clock.ts';
 import { classify, MirrorError } from '../core/errors.ts';
 import { LSN_ZERO, type Lsn, maxLsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
-import { openReplication, type ReplicationStream } from '../postgres/replication.ts';
+import {
+  openReplication,
+  type ExpectedSource,
+  type ReplicationStream,
+} from '../postgres/replication.ts';
 import { Assembler } from './assemble.ts';
 import { decodeMessage } from './decode.ts';
 import { Inbox } from './inbox.ts';
@@ -28,12 +32,13 @@ export class Receiver {
   }
 
   /** Returns when the source streams; throws when it does not, because the slot is in use for one. */
-  async open(mirror: Mirror, from: Lsn): Promise<void> {
+  async open(mirror: Mirror, from: Lsn, source?: ExpectedSource): Promise<void> {
     const stream = await openReplication(mirror.source, {
       mirror: mirror.name,
       slot: mirror.slot,
       publication: mirror.publication.name,
       from,
+      ...(source === undefined ? {} : { source }),
       onMessage: (message) => this.#receive(message),
       onKeepalive: (walEnd) => {
         this.#serverLsn = maxLsn(this.#serverLsn, walEnd);

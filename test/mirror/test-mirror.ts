@@ -26,7 +26,8 @@ const WAIT_TIMEOUT_MS = 120_000;
 
 export class TestMirror implements AsyncDisposable {
   readonly name: string;
-  readonly source: Place;
+  /** Where the file leads to; a test may move it. */
+  source: Place;
   readonly destination: Place;
   readonly mirrorDirectory: string;
   readonly statusDirectory: string;

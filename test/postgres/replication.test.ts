@@ -5,7 +5,9 @@ import { MirrorError } from '../../src/core/errors.ts';
 import { formatLsn, type Lsn, LSN_ZERO, parseLsn } from '../../src/core/lsn.ts';
 import type { Connection } from '../../src/core/mirror.ts';
 import {
+  type ExpectedSource,
   openReplication,
+  readTimelineHistory,
   type ReplicationStream,
   statusUpdate,
 } from '../../src/postgres/replication.ts';
@@ -53,7 +55,11 @@ class Source {
     return this.cluster.query(this.database, sql);
   }
 
-  async stream(from: Lsn = LSN_ZERO, connection = this.connection): Promise<ReplicationStream> {
+  async stream(
+    from: Lsn = LSN_ZERO,
+    connection = this.connection,
+    source?: ExpectedSource,
+  ): Promise<ReplicationStream> {
     return openReplication(connection, {
       mirror: 'stream',
       slot: this.slot,
@@ -61,6 +67,7 @@ class Source {
       from,
       onMessage: (message) => this.messages.push(decodeMessage(message)),
       onKeepalive: (walEnd) => this.walEnds.push(walEnd),
+      ...(source === undefined ? {} : { source }),
     });
   }
 
@@ -324,4 +331,40 @@ test('a status update is 34 bytes: the position three times, the time, no reply 
   assert.ok(ms >= before && ms <= after);
   assert.equal(frame[33], 0);
   assert.equal(statusUpdate(((1n << 64n) - 1n) as Lsn).readBigUInt64BE(1), (1n << 64n) - 1n);
+});
+
+test('a stream that is led to another server than the one that was looked at does not start', async () => {
+  const source = await Source.make();
+  const [known] = await source.query(
+    'select system_identifier::text as id, pg_current_wal_flush_lsn() as lsn from pg_control_system()',
+  );
+  const systemIdentifier = known?.['id'] ?? '';
+  const here = parseLsn(known?.['lsn'] ?? '');
+  const others: [Lsn, ExpectedSource][] = [
+    [here, { systemIdentifier: '1', timeline: 1 }],
+    [here, { systemIdentifier, timeline: 2 }],
+    [parseLsn('FFFF/0'), { systemIdentifier, timeline: 1 }],
+  ];
+  for (const [from, expected] of others) {
+    const stream = await source.stream(from, source.connection, expected);
+    await assert.rejects(stream.done, (error) => {
+      assert.ok(error instanceof MirrorError);
+      assert.equal(error.code, 'ConnectionFailed');
+      return /the stream was led to cluster \d+ on timeline 1 at/.test(error.message);
+    });
+    await stream.close();
+    await source.isFree();
+  }
+  for (const expected of [
+    { systemIdentifier, timeline: 1 },
+    { systemIdentifier: '', timeline: undefined },
+  ]) {
+    const stream = await source.stream(here, source.connection, expected);
+    await stream.started;
+    await stream.close();
+    await source.isFree();
+  }
+  // The first timeline has no history.
+  const mirror = { name: 'stream', source: source.connection };
+  assert.equal(await readTimelineHistory(mirror, 1), '');
 });

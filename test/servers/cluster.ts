@@ -210,7 +210,7 @@ class Server {
   async #isReady(child: ChildProcess): Promise<boolean> {
     const path = join(this.dataDirectory, 'postmaster.pid');
     const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n');
-    return lines[0] === String(child.pid) && lines[7]?.trim() === 'ready';
+    return lines[0] === String(child.pid) && ['ready', 'standby'].includes(lines[7]?.trim() ?? '');
   }
 
   async #logTail(from: number): Promise<string> {
