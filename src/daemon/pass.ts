@@ -95,7 +95,11 @@ export async function attempt(
 
 export function report(pass: Attempts, step: Step, outcome: Outcome): void {
   pass.outcomes.push(outcome);
-  if (outcome.changed) pass.log.info({ step: step.kind, what: outcome.message }, 'step done');
+  const { changed, message: result } = outcome;
+  if (!changed) return;
+  const table = keyOf(step);
+  const about = { step: step.kind, ...(table === undefined ? {} : { table }) };
+  pass.log.info({ ...about, what: describeStep(step).text, result }, 'step done');
 }
 
 /** The plan's steps but for those of a table that failed in this pass, or where an earlier one was left. */

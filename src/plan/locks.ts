@@ -161,7 +161,7 @@ const EACH_TRY = 'each try waits 200 ms at most, then lets all others pass';
 function swapLock(name: string): Lock {
   return {
     side: 'destination',
-    on: `${name}, both ends of its foreign keys, and the views and policies that read it`,
+    on: `${name}, both ends of its foreign keys, and the views, policies and rules that read it`,
     mode: 'ACCESS EXCLUSIVE',
     effect: `at its end, to change places; ${EACH_TRY}`,
   };
@@ -233,6 +233,6 @@ function dropLock(table: TableName): Lock {
     side: 'destination',
     on: `${formatTableName(table)} and the tables that it references`,
     mode: 'ACCESS EXCLUSIVE',
-    effect: `for a moment; readers and writers wait; ${WAITS_5_S}`,
+    effect: `for a moment; ${EACH_TRY}`,
   };
 }
