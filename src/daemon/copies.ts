@@ -13,6 +13,7 @@ import { runCopy, runReplay } from '../execute/copy-run.ts';
 import type { CopyRunOptions, CopyStep } from '../execute/table-run.ts';
 import { runVerify } from '../execute/verify.ts';
 import { writeTableState, type Owner } from '../postgres/ledger.ts';
+import { describeStep } from '../plan/describe.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 import { estimate, withCount, type RowCount } from '../status/rate.ts';
 import type { RunView } from '../status/view.ts';
@@ -209,6 +210,9 @@ export class Copies {
         if (!wasWaiting) this.#options.onLookAgain();
       },
     };
+    const isRetry = this.#options.failures.get(key) !== undefined;
+    const words = { step: step.kind, what: describeStep(step).text };
+    log[isRetry ? 'debug' : 'info'](words, 'step begun');
     if (step.kind === 'verify-table') {
       await runVerify(options);
       return;
@@ -221,11 +225,13 @@ export class Copies {
       const id = randomUUID();
       await runCopy(options, { id, strategy, generation, excludeColumns, startedAt });
     }
-    log.info('table is live');
+    log.info(words, 'table is live');
   }
 
   #onStep(key: string, step: CopyStep, log: Log): void {
-    log.info({ step }, 'copy step');
+    // A try that follows a failed one takes the same steps again.
+    const isRetry = this.#options.failures.get(key) !== undefined;
+    log[isRetry ? 'debug' : 'info']({ step }, 'copy step');
     const run = this.#runs.get(key);
     if (run === undefined) return;
     const { waitsFor: _waitsFor, tries: _tries, ...view } = run.view;
@@ -253,10 +259,8 @@ export class Copies {
     const key = formatTableName(table.source);
     const error = classify(thrown);
     const failure = this.#options.failures.add(key, error);
-    this.#options.log.warn(
-      { table: key, err: error, code: error.code, attempts: failure.attempts },
-      'copy failed',
-    );
+    // The next pass tells of it, if it is news.
+    this.#options.log.debug({ table: key, err: error, code: error.code }, 'copy failed');
     // The stream may be what failed: then the state stays as it was, and that is a state to go on from.
     await this.#recordFailure(table, failure).catch((thrownAgain: unknown) =>
       this.#options.log.debug({ table: key, err: thrownAgain }, 'the failure was not recorded'),
