@@ -101,12 +101,13 @@ export class MirrorLoop {
     // What is planned for the one says nothing of the other.
     if (isMoved) this.#planned = undefined;
     if (isSame && !isMoved) return;
-    this.retryNow();
+    for (const key of this.#failures.keys()) this.#failures.clear(key);
+    this.lookAgain();
   }
 
-  /** Also what waits for its next try: somebody has mended something, or asks. */
+  /** Also what waits for its next try: somebody who mended something asks. */
   retryNow(): void {
-    for (const key of this.#failures.keys()) this.#failures.clear(key);
+    this.#failures.makeDue();
     this.lookAgain();
   }
 
@@ -235,11 +236,10 @@ export class MirrorLoop {
   }
 
   async #giveUpIfMisplaced({ plan }: PassResult): Promise<boolean> {
-    const { mirror, presence } = this.#intent;
-    return this.#tenure.giveUpIfMisplaced(mirror, {
+    return this.#tenure.giveUpIfMisplaced({
       work: plan.steps.length + (this.#scope?.copies?.views().size ?? 0),
       hasFailed: this.#failure !== undefined,
-      isPresent: presence.kind === 'present',
+      isPresent: this.#intent.presence.kind === 'present',
     });
   }
 

@@ -163,7 +163,7 @@ export class Standby implements AsyncDisposable {
 
   /** The source first: a mirror that is held by one who cannot read it helps nobody. Undefined when another was faster. */
   async #take(session: Session, mirror: Mirror): Promise<Taken | undefined> {
-    const { log, signal } = this.#options;
+    const { log, signal, peers } = this.#options;
     const { name } = mirror;
     const role = 'observer';
     const source = await openSession(mirror.source, { mirror: name, role, signal });
@@ -177,7 +177,9 @@ export class Standby implements AsyncDisposable {
       const ends = { source, destination: session };
       const isFromAnother = this.#isFromAnother;
       const owner = await takeOver({ ...ends, mirror: name, isFromAnother, log });
-      if (isFromAnother) log.info('took over');
+      const daemon = peers.id;
+      if (isFromAnother) log.info({ daemon }, 'took over');
+      else log.debug({ daemon }, 'runs the mirror');
       // It is the scope's from now on.
       this.#session = undefined;
       await this.#close();

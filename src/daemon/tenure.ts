@@ -88,12 +88,12 @@ export class Tenure implements AsyncDisposable {
   }
 
   /** Gives the mirror to the daemon that should have it, when nothing is lost by that. Returns whether it did. */
-  async giveUpIfMisplaced(mirror: Mirror, rest: Omit<Rest, 'stream'>): Promise<boolean> {
+  async giveUpIfMisplaced(rest: Omit<Rest, 'stream'>): Promise<boolean> {
     const { scope } = this;
     const stream = scope?.follower?.progress();
     const isDue = this.#isMisplaced(scope) && isAtRest({ ...rest, stream });
     if (scope === undefined || !isDue || !this.#options.peers.mayHandOver()) return false;
-    this.#options.log.info({ mirror: mirror.name }, 'gives the mirror to another daemon');
+    this.#options.log.info('gives the mirror to another daemon');
     this.scope = undefined;
     this.#standby.handedOver();
     await using _closed = scope;

@@ -83,8 +83,11 @@ alter table bunnydb.tables
 `,
 ];
 
+/** Read from the catalog: what to_regclass knows may be older than what another session has just committed. */
 export const SELECT_LEDGER_VERSION = /* sql */ `
-select case when to_regclass('bunnydb.version') is null then 0 else 1 end as present`;
+select count(*) as present
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'bunnydb' and c.relname = 'version'`;
 
 export const SELECT_LATEST_VERSION = /* sql */ `select max(version) as version from bunnydb.version`;
 

@@ -74,6 +74,17 @@ test('a ledger of the first version is read as it is, and brought up with all th
   );
 });
 
+test('many daemons that find no ledger make it once', async () => {
+  const { destination } = await sharedClusters();
+  const database = await destination.createDatabase();
+  const sessions = await Promise.all(Array.from({ length: 8 }, async () => open(database)));
+  for (const session of sessions) assert.equal((await readLedger(session, 'shop')).version, 0);
+  await Promise.all(sessions.map(async (session) => migrateLedger(session)));
+  for (const session of sessions)
+    assert.equal((await readLedger(session, 'shop')).version, LEDGER_VERSION);
+  for (const session of sessions) await session.close();
+});
+
 test('what a comparison found is kept until the table is copied anew, and only its owner writes it', async () => {
   const { session } = await firstVersion();
   await using _ = session;
