@@ -1,5 +1,7 @@
 import { systemClock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
+import { serveHttp, type HttpAddress } from '../daemon/http.ts';
+import { Metrics } from '../daemon/metrics.ts';
 import { Supervisor } from '../daemon/supervisor.ts';
 import { EXIT } from './exit-codes.ts';
 
@@ -7,6 +9,9 @@ export interface RunOptions {
   readonly dir: string;
   readonly statusDir: string;
   readonly once: boolean;
+  readonly removalGraceMs: number;
+  /** Where probes and metrics are answered; nowhere when left out. */
+  readonly http?: HttpAddress;
 }
 
 /** The process around a command: where it logs, what stops it, what asks it to look again. */
@@ -21,10 +26,27 @@ export async function run(
   options: RunOptions,
   { log, signal, onHangup }: Process,
 ): Promise<number> {
-  const supervisor = new Supervisor({ ...options, log, clock: systemClock, signal });
+  const { dir, statusDir, once, http: address } = options;
+  const metrics = address === undefined ? undefined : new Metrics();
+  const supervisor = new Supervisor({
+    ...options,
+    log,
+    clock: systemClock,
+    signal,
+    meter: metrics,
+  });
+  let http: AsyncDisposable | undefined;
+  try {
+    if (address && metrics)
+      http = await serveHttp({ address, metrics, view: () => supervisor.view(), log });
+  } catch (error) {
+    log.error({ err: error, ...address }, 'cannot listen on the address of --http');
+    return EXIT.failed;
+  }
+  await using _http = http;
   onHangup(() => supervisor.lookAgain());
-  log.info({ dir: options.dir, statusDir: options.statusDir }, 'started');
+  log.info({ dir, statusDir }, 'started');
   const isReady = await supervisor.run();
   log.info('stopped');
-  return options.once && !isReady ? EXIT.failed : EXIT.done;
+  return once && !isReady ? EXIT.failed : EXIT.done;
 }

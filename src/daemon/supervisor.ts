@@ -1,132 +1,216 @@
-/** Keeps one MirrorLoop for each mirror of the directory. Knows files, not databases. */
+/**
+ * Keeps one MirrorLoop for each mirror that the directory asks for, or asked for last. Knows files, not
+ * databases: what a look means is decided in intents.ts.
+ */
 import type { Clock } from '../core/clock.ts';
-import { classify } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { Intent } from '../core/intent.ts';
-import type { Mirror } from '../core/mirror.ts';
-import { describeDiagnostic, DIAGNOSTIC_REASONS } from '../spec/diagnostic.ts';
-import { loadDirectory } from '../spec/load.ts';
-import type { Snapshot } from '../spec/snapshot.ts';
+import { DirectoryReader, type Look } from '../spec/load.ts';
 import { StatusFile } from '../status/status-file.ts';
+import { AppliedFiles } from './applied-files.ts';
+import { countFiles, type DaemonView, type DirectoryView } from './daemon-view.ts';
+import { decideIntents, type Decision } from './intents.ts';
+import { intentOf, runningSince, type KnownMirror } from './known-mirror.ts';
+import type { Meter } from './meter.ts';
 import { MirrorLoop } from './mirror-loop.ts';
-import { watchDirectory } from './watch.ts';
+import { Peers } from './peers.ts';
+import { RejectedFiles } from './rejected-files.ts';
+import { transitions } from './transitions.ts';
+import { DirectoryWatch, type LookResult } from './watch.ts';
 
 export interface SupervisorOptions {
   readonly dir: string;
   readonly statusDir: string;
-  /** Ends when every mirror is Ready or has failed. */
+  /** So long every look must say that a file or a table is gone, before it counts as removed. */
+  readonly removalGraceMs: number;
+  /** Ends when every mirror is Ready or has failed, and no removal is under way. */
   readonly once: boolean;
   readonly log: Log;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  readonly meter?: Meter | undefined;
 }
 
 interface Running {
   readonly loop: MirrorLoop;
-  mirror: Mirror;
+  readonly statusFile: StatusFile;
 }
+
+type Verdict = MirrorLoop['outcome'];
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #running = new Map<string, Running>();
   readonly #settled = new AbortController();
-  #digest: string | undefined;
-  #hasInvalidFiles = false;
+  readonly #peers: Peers;
+  readonly #reader: DirectoryReader;
+  readonly #watch: DirectoryWatch;
+  readonly #applied: AppliedFiles;
+  readonly #rejectedFiles: RejectedFiles;
+  /** Mirrors whose loop has ended by itself. */
+  readonly #retired = new Set<string>();
+  #decision: Decision = { known: new Map(), rejected: new Map(), againMs: undefined };
+  #last: Look | undefined;
+  /** What waits for another mirror, as the last look found it and the one before. */
+  #waiting: readonly [string, string] = ['', ''];
+  #directory: DirectoryView | undefined;
+  #outcome: Verdict = 'working';
 
   constructor(options: SupervisorOptions) {
+    const { dir, statusDir, log, clock } = options;
     this.#options = options;
+    this.#peers = new Peers(clock, { shares: !options.once });
+    const signal = AbortSignal.any([options.signal, this.#settled.signal]);
+    this.#reader = new DirectoryReader(dir, { clock, signal });
+    const onLookAgain = async (): Promise<LookResult> => this.#look();
+    this.#watch = new DirectoryWatch({ dir, log, clock, signal, onLookAgain });
+    this.#applied = new AppliedFiles(statusDir, log);
+    this.#rejectedFiles = new RejectedFiles(options);
   }
 
-  /** Runs until the signal aborts, or with `once` until all is settled. True when every mirror is Ready. */
+  /** Runs until the signal aborts, or with `once` until all is settled. True when every mirror was Ready then. */
   async run(): Promise<boolean> {
-    const { dir, log, clock, signal } = this.#options;
-    const stop = AbortSignal.any([signal, this.#settled.signal]);
     try {
-      await watchDirectory({
-        dir,
-        log,
-        clock,
-        signal: stop,
-        onLookAgain: async () => this.#look(),
-      });
-      return !this.#hasInvalidFiles && this.#loops().every(({ outcome }) => outcome === 'ready');
+      this.#decision = { ...this.#decision, known: await this.#applied.read() };
+      await this.#watch.run();
+      return this.#outcome === 'ready';
     } finally {
       await Promise.all(this.#loops().map(async (loop) => loop.stop()));
     }
   }
 
-  /** Every mirror looks at its databases again now. */
+  /** The files, and every mirror its databases, are looked at now, whatever is waited for. */
   lookAgain(): void {
-    for (const loop of this.#loops()) loop.lookAgain();
+    this.#watch.lookNow();
+    for (const loop of this.#loops()) loop.retryNow();
   }
 
-  async #look(): Promise<void> {
-    const { dir, log } = this.#options;
-    try {
-      const snapshot = await loadDirectory(dir);
-      if (snapshot.digest !== this.#digest) this.#take(snapshot);
-      this.#digest = snapshot.digest;
-    } catch (thrown) {
-      // Absence is not intent: what runs goes on.
-      const error = classify(thrown);
-      log.warn({ code: error.code, hint: error.hint }, error.message);
-      this.#hasInvalidFiles = true;
-    }
+  view(): DaemonView {
+    return { directory: this.#directory, mirrors: this.#loops().map((loop) => loop.view) };
+  }
+
+  async #look(): Promise<LookResult> {
+    const { dir, log, clock, removalGraceMs: graceMs } = this.#options;
+    const { look, place } = await this.#reader.look();
+    const there = await this.#applied.list();
+    const before = { known: await this.#remaining(look, there), rejected: this.#decision.rejected };
+    const decision = decideIntents(before.known, look, {
+      dir,
+      nowMs: clock.monotonicMs(),
+      graceMs,
+    });
+    const lines = transitions({ ...before, look: this.#last }, { ...decision, look });
+    for (const { level, fields, message } of lines) log[level](fields, message);
+    const all = [...decision.known.values()];
+    // Before anything acts on it: what was decided is not decided anew after a crash.
+    await Promise.all(all.map(async (known) => this.#applied.keep(known, there)));
+    for (const known of all) this.#drive(known);
+    await this.#rejectedFiles.show(decision.rejected, (name) => this.#running.has(name));
+    this.#decision = decision;
+    this.#last = look;
+    this.#waiting = [this.#waiting[1], JSON.stringify(waitingOf(decision))];
+    if (look.kind === 'files')
+      this.#directory = { lastGoodLook: clock.now(), ...countFiles(look.snapshot) };
     this.#settleIfOnce();
+    return { place, againMs: decision.againMs };
   }
 
-  #take(snapshot: Snapshot): void {
-    const errors = snapshot.diagnostics.filter(({ severity }) => severity === 'error');
-    this.#hasInvalidFiles = errors.length > 0;
-    for (const one of errors)
-      this.#options.log.warn({ file: one.file, line: one.line }, describeDiagnostic(one));
-    for (const mirror of snapshot.mirrors) this.#keep(mirror);
-    const valid = new Set(snapshot.mirrors.map(({ name }) => name));
-    for (const [name, { loop, mirror }] of this.#running) {
-      if (valid.has(name)) continue;
-      const own = errors.filter((one) => one.mirror === name || one.file === mirror.file);
-      if (own.length === 0)
-        this.#options.log.warn(
-          { mirror: name },
-          'its file is gone; the mirror runs on until it is retired by hand',
-        );
-      loop.update({
-        mirror,
-        problems: own.map((one) => ({
-          reason: DIAGNOSTIC_REASONS[one.code],
-          text: describeDiagnostic(one),
-        })),
-        leaving: [],
-        presence: { kind: 'present' },
-      });
+  /** What is known, without the mirrors that are gone for good, and those that somebody made us forget. */
+  async #remaining(
+    look: Look,
+    there: ReadonlySet<string> | undefined,
+  ): Promise<Map<string, KnownMirror>> {
+    const remaining = new Map(this.#decision.known);
+    for (const name of this.#retired) {
+      remaining.delete(name);
+      this.#running.delete(name);
+      await this.#applied.remove(name);
     }
+    this.#retired.clear();
+    for (const [name, { presence }] of remaining) {
+      const isAway = presence.kind !== 'present' && look.kind === 'files';
+      if (!isAway || !this.#applied.wasTakenAway(name, there)) continue;
+      this.#options.log.warn(
+        { mirror: name },
+        'its last good spec was deleted: the mirror is forgotten',
+      );
+      remaining.delete(name);
+      await this.#forget(name);
+    }
+    return remaining;
   }
 
-  #keep(mirror: Mirror): void {
-    const running = this.#running.get(mirror.name);
-    const intent: Intent = { mirror, problems: [], leaving: [], presence: { kind: 'present' } };
-    if (running) {
-      running.mirror = mirror;
-      running.loop.update(intent);
+  async #forget(name: string): Promise<void> {
+    const { loop, statusFile } = this.#running.get(name) ?? {};
+    this.#running.delete(name);
+    await this.#applied.remove(name);
+    await loop?.stop();
+    await statusFile
+      ?.remove()
+      .catch((err: unknown) =>
+        this.#options.log.warn({ err }, 'the status file cannot be removed'),
+      );
+  }
+
+  #drive(known: KnownMirror): void {
+    const { name } = known.mirror;
+    const running = this.#running.get(name);
+    if (running !== undefined) {
+      running.loop.update(intentOf(known));
       return;
     }
-    const { statusDir, log, clock } = this.#options;
+    const { statusDir, log, clock, meter } = this.#options;
+    const statusFile = new StatusFile(statusDir, name);
     const loop = new MirrorLoop({
-      intent,
-      statusFile: new StatusFile(statusDir, mirror.name),
-      log: log.child({ mirror: mirror.name }),
+      intent: intentOf(known),
+      peers: this.#peers,
+      statusFile,
+      log: log.child({ mirror: name }),
       clock,
+      meter,
       onProgress: () => this.#settleIfOnce(),
+      onRetired: () => {
+        this.#retired.add(name);
+        this.#watch.lookNow();
+      },
     });
-    this.#running.set(mirror.name, { loop, mirror });
+    this.#running.set(name, { loop, statusFile });
   }
 
   #settleIfOnce(): void {
-    if (!this.#options.once) return;
-    if (this.#loops().every(({ outcome }) => outcome !== 'working')) this.#settled.abort();
+    if (!this.#options.once || this.#settled.signal.aborted) return;
+    this.#outcome = this.#verdict();
+    if (this.#outcome !== 'working') this.#settled.abort();
+  }
+
+  /** Of all together. What cannot be told, or is not removed before somebody does something, has failed. */
+  #verdict(): Verdict {
+    const { known, rejected } = this.#decision;
+    const all = [...known.values()];
+    const isUnderWay =
+      this.#last === undefined ||
+      this.#last.kind === 'unsettled' ||
+      this.#retired.size > 0 ||
+      this.#waiting[0] !== this.#waiting[1] ||
+      all.some((one) => runningSince(one).length > 0);
+    const verdicts = all.map((one) => this.#verdictOf(one));
+    if (isUnderWay || verdicts.includes('working')) return 'working';
+    const isRefused =
+      rejected.size > 0 || this.#last?.kind !== 'files' || this.#directory?.invalidFiles !== 0;
+    return isRefused || verdicts.includes('failed') ? 'failed' : 'ready';
+  }
+
+  #verdictOf({ mirror, presence, problems, leaving }: KnownMirror): Verdict {
+    const isHeldUp = presence.kind === 'missing' || problems.length > 0 || leaving.length > 0;
+    return isHeldUp ? 'failed' : (this.#running.get(mirror.name)?.loop.outcome ?? 'working');
   }
 
   #loops(): MirrorLoop[] {
     return [...this.#running.values()].map(({ loop }) => loop);
   }
+}
+
+/** It may go on at the next look. */
+function waitingOf({ known, rejected }: Decision): string[] {
+  const problems = [...[...known.values()].map((one) => one.problems), ...rejected.values()].flat();
+  return problems.filter(({ reason }) => reason === 'Unsettled').map(({ text }) => text);
 }

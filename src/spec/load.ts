@@ -93,8 +93,7 @@ export async function loadPaths(paths: readonly string[]): Promise<Snapshot> {
 async function readPath(path: string): Promise<readonly SourceFile[]> {
   try {
     if ((await stat(path)).isDirectory()) return (await readDirectory(path)).files;
-    const file = await readOne(path);
-    return file === undefined ? [] : [file];
+    return [await readOne(path)];
   } catch (thrown) {
     return [{ path, content: unreadable(path, thrown) }];
   }

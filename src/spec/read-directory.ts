@@ -69,11 +69,8 @@ async function attempt(dir: string, { isBusy }: ReadOptions): Promise<Attempt> {
   const after = await look(dir, isBusy);
   const marks = await inBatches(read, OPEN_FILES, async ({ path }) => markOf(path));
   const moving = read.filter(({ mark }, index) => mark !== marks[index]);
-  const files = read.flatMap(({ path, content }) =>
-    content === undefined ? [] : [{ path, content }],
-  );
   return {
-    files,
+    files: read.map(({ path, content }) => ({ path, content })),
     settled:
       !before.busy &&
       !after.busy &&
@@ -112,17 +109,14 @@ export function isMirrorFile(name: string): boolean {
 }
 
 /** A file, with what would differ if it were another one or had been written to. */
-interface IdentifiedFile {
-  readonly path: string;
+interface IdentifiedFile extends SourceFile {
   readonly mark: string;
-  /** Undefined for a directory, whatever its name ends in. */
-  readonly content: SourceFile['content'] | undefined;
 }
 
-/** Undefined when the path is a directory. */
-export async function readOne(path: string): Promise<SourceFile | undefined> {
+/** Never throws. */
+export async function readOne(path: string): Promise<SourceFile> {
   const { content } = await readIdentified(path);
-  return content === undefined ? undefined : { path, content };
+  return { path, content };
 }
 
 async function readIdentified(path: string): Promise<IdentifiedFile> {
@@ -131,7 +125,7 @@ async function readIdentified(path: string): Promise<IdentifiedFile> {
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const before = await file.stat({ bigint: true });
     const mark = describeStats(before);
-    if (before.isDirectory()) return { path, mark, content: undefined };
+    // A directory too: that is what a container gets in the place of a file that is not there.
     if (!before.isFile())
       return { path, mark, content: problem(path, 'Unreadable', 'this is not an ordinary file') };
     if (before.size > MAX_FILE_BYTES) return { path, mark, content: tooLarge(path) };

@@ -16,7 +16,8 @@ export interface Status {
   readonly status: {
     readonly state: MirrorState;
     readonly currentPhase?: 'SNAPSHOT' | 'CDC';
-    readonly observedSpecHash: string;
+    /** Not of a mirror whose file was never good. */
+    readonly observedSpecHash?: string;
     /** The mirror's own counter; observed is the highest that a copy of any table was made for. */
     readonly resyncGeneration?: { readonly desired: number; readonly observed?: number };
     readonly conditions: readonly Condition[];

@@ -60,7 +60,7 @@ test('what editors, git-sync and ConfigMaps leave lying about is passed over', a
     'a.yaml.tmp',
     'a.txt',
   ];
-  const others = [...names, 'status/shop.yaml', 'sub/a.yaml', 'folder.yaml/a.yaml', '4913'];
+  const others = [...names, 'status/shop.yaml', 'sub/a.yaml', '4913'];
   const dir = directory(t, Object.fromEntries(others.map((name) => [name, broken])));
   writeFileSync(join(dir, 'a.yaml'), mirrorText(TABLES));
   const { mirrors, diagnostics, files } = await loadDirectory(dir);
@@ -108,6 +108,7 @@ test('one bad file leaves the others alone, and says that something may be missi
   symlinkSync('e.yaml', join(dir, 'e.yaml'));
   writeFileSync(join(dir, 'f.yaml'), Buffer.from([0x6b, 0xff]));
   execFileSync('mkfifo', [join(dir, 'g.yaml')]);
+  mkdirSync(join(dir, 'h.yaml'));
   const { mirrors, diagnostics, complete } = await loadDirectory(dir);
   assert.deepEqual(
     mirrors.map(({ name }) => name),
@@ -116,7 +117,7 @@ test('one bad file leaves the others alone, and says that something may be missi
   assert.equal(complete, false);
   assert.deepEqual(
     diagnostics.map(({ code }) => code),
-    ['YamlSyntax', 'TooLarge', 'Unreadable', 'Unreadable', 'NotUtf8', 'Unreadable'],
+    ['YamlSyntax', 'TooLarge', 'Unreadable', 'Unreadable', 'NotUtf8', 'Unreadable', 'Unreadable'],
   );
   assert.deepEqual(
     diagnostics.slice(1).map((found) => lineOf(found).slice(dir.length + 1)),
@@ -126,6 +127,7 @@ test('one bad file leaves the others alone, and says that something may be missi
       'e.yaml:1:1: cannot read it: its links go round in a circle',
       'f.yaml:1:1: the file is not UTF-8 text (save it as UTF-8)',
       'g.yaml:1:1: this is not an ordinary file',
+      'h.yaml:1:1: this is not an ordinary file',
     ],
   );
 });

@@ -1,0 +1,110 @@
+/** Keeps `<status-dir>/.applied/<mirror>.yaml`: the last good spec of each mirror. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { driverCode } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { parseApplied, renderApplied } from './applied.ts';
+import type { KnownMirror } from './known-mirror.ts';
+
+const ENDING = '.yaml';
+
+export class AppliedFiles {
+  readonly #dir: string;
+  readonly #log: Log;
+  /** The texts as they are on disk, by the mirror's name. */
+  readonly #written = new Map<string, string>();
+  #hasFailed = false;
+
+  constructor(statusDir: string, log: Log) {
+    this.#dir = join(statusDir, '.applied');
+    this.#log = log;
+  }
+
+  /** What the last daemon knew, by the mirror's name. A file that it did not write is logged and left alone. */
+  async read(): Promise<Map<string, KnownMirror>> {
+    const known = new Map<string, KnownMirror>();
+    for (const name of (await this.list()) ?? []) {
+      const file = this.#path(name);
+      const text = await readFile(file, 'utf8').catch(() => undefined);
+      const mirror = text === undefined ? undefined : parseApplied(name, text);
+      if (text === undefined || mirror === undefined) {
+        this.#log.warn({ mirror: name, file }, 'this is no last good spec; it is left alone');
+        continue;
+      }
+      this.#written.set(name, text);
+      known.set(name, mirror);
+    }
+    return known;
+  }
+
+  /** Names of the mirrors that have a file; undefined when that cannot be told. */
+  async list(): Promise<ReadonlySet<string> | undefined> {
+    try {
+      const names = await readdir(this.#dir);
+      const files = names.filter((name) => name.endsWith(ENDING) && !name.startsWith('.'));
+      return new Set(files.map((name) => basename(name, ENDING)));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Written when it differs, or is gone from `there`. Never throws: a mirror needs this only at the next start. */
+  async keep(known: KnownMirror, there: ReadonlySet<string> | undefined): Promise<void> {
+    const { name } = known.mirror;
+    const text = renderApplied(known);
+    if (this.#written.get(name) === text && there?.has(name) !== false) return;
+    await this.#attempt(async () => {
+      await mkdir(this.#dir, { recursive: true });
+      await this.#replace(this.#path(name), text);
+      this.#written.set(name, text);
+    });
+  }
+
+  /** Somebody deleted a file that was kept here. Not when the whole directory is away: that is a lost mount. */
+  wasTakenAway(name: string, there: ReadonlySet<string> | undefined): boolean {
+    return this.#written.has(name) && there?.has(name) === false;
+  }
+
+  async remove(name: string): Promise<void> {
+    this.#written.delete(name);
+    await this.#attempt(async () => rm(this.#path(name), { force: true }));
+  }
+
+  /** Whole or not at all. Two daemons may keep one directory: each has its own temporary file. */
+  async #replace(path: string, text: string): Promise<void> {
+    const temporary = join(this.#dir, `.${basename(path)}.${randomUUID()}.tmp`);
+    try {
+      const file = await open(temporary, 'wx');
+      try {
+        await file.writeFile(text);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** One line however often it fails. */
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this.#hasFailed = false;
+    } catch (error) {
+      if (!this.#hasFailed)
+        this.#log.warn(
+          { code: driverCode(error), dir: this.#dir },
+          'last good specs cannot be kept; mirrors go on, and after a restart only by their files',
+        );
+      this.#hasFailed = true;
+    }
+  }
+
+  #path(name: string): string {
+    return join(this.#dir, `${name}${ENDING}`);
+  }
+}
