@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { ValidateOptions } from '../../src/cli/validate.ts';
 import { DESTINATION_PEER, mirrorText, SOURCE_PEER } from './files.ts';
-import { makeDirectory, runValidate, writeFiles } from './validate-stage.ts';
+import { makeDirectory, programWith, runValidate, writeFiles } from './validate-stage.ts';
 
 const TABLES = '  tables:\n    - source: public.users\n';
 
@@ -100,4 +100,27 @@ test('a path that is not there is an error, in the same form', async (t) => {
   const { code, text } = await runValidate(dir, ['nowhere.d']);
   assert.equal(code, 3);
   assert.match(text, /^D\/nowhere\.d:1:1: error: cannot read it: it does not exist\n/);
+});
+
+test('the command line: github by itself under its Actions, and what it does not take', async (t) => {
+  const dir = makeDirectory(t);
+  writeFiles(dir, { 'a.yaml': BAD });
+  const codes: number[] = [];
+  const printed: string[] = [];
+  const run = async (...args: string[]): Promise<unknown> => {
+    const program = programWith(
+      (code) => codes.push(code),
+      (text) => printed.push(text),
+    ).configureOutput({ writeErr: () => undefined });
+    for (const command of program.commands) command.configureOutput({ writeErr: () => undefined });
+    return program.parseAsync(['validate', ...args], { from: 'user' });
+  };
+  await run('--dir', dir);
+  await run(dir, '-o', 'text', '--strict');
+  assert.deepEqual(codes, [3, 3]);
+  assert.match(printed[0] ?? '', /^::error file=/);
+  assert.match(printed[1] ?? '', /^\S+a.yaml:8:12: error: /);
+  for (const wrong of [['--base', '--help'], ['--base='], ['-o', 'xml'], ['--bass', 'main']])
+    await assert.rejects(run(...wrong), /CommanderError|option/);
+  assert.equal(printed.length, 2);
 });

@@ -4,6 +4,8 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
+import type { Command } from 'commander';
+import { buildProgram } from '../../src/cli/program.ts';
 import { validate, type ValidateOptions } from '../../src/cli/validate.ts';
 
 export interface Outcome {
@@ -43,6 +45,25 @@ export function git(dir: string, ...args: string[]): string {
     GIT_COMMITTER_EMAIL: 'a@example.com',
   };
   return execFileSync('git', args, { cwd: dir, env, stdio: 'pipe' }).toString().trim();
+}
+
+/** The command line, as main.ts makes it; `exit` takes the code of what ran. */
+export function programWith(
+  exit: (code: number) => void,
+  print: (text: string) => void = unexpected,
+): Command {
+  return buildProgram({
+    out: { print, error: unexpected },
+    signal: new AbortController().signal,
+    onHangup: unexpected,
+    createLog: unexpected,
+    isGithub: true,
+    exit,
+  });
+}
+
+function unexpected(): never {
+  throw new Error('this was not to be called');
 }
 
 export function commitAll(dir: string): string {
