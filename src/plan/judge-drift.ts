@@ -1,5 +1,5 @@
 import type { Observed, TableShape } from '../core/observed.ts';
-import { formatTableName } from '../core/table-name.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
 import { isSwapping } from '../core/table-state.ts';
 import { columnDrift, columnsOnlyThere, keyDrift } from './drift.ts';
 import { describeMend, isEmptyMend, mayMend, planMend } from './mend.ts';
@@ -85,6 +85,7 @@ function judgeUnmended(tableCase: TableCase, shapes: Shapes): DriftVerdict {
             `column ${column} is at the destination only; it is left as it is`,
           ),
         ),
+      ...foreignKeysElsewhere(shapes).map((line) => notice(tableCase, 'IndexDiffers', line)),
       ...differing.map((part) =>
         notice(
           tableCase,
@@ -94,6 +95,18 @@ function judgeUnmended(tableCase: TableCase, shapes: Shapes): DriftVerdict {
       ),
     ],
   };
+}
+
+/** As those have that were made before the table that they reference got another destination. */
+function foreignKeysElsewhere({ desired, actual }: Shapes): string[] {
+  return desired.foreignKeys.flatMap(({ name, references }) => {
+    const own = actual.foreignKeys.find((key) => key.name === name);
+    return own === undefined || sameTable(own.references, references)
+      ? []
+      : [
+          `foreign key ${name} references ${formatTableName(own.references)}, and ${formatTableName(references)} is mirrored; it is left as it is until a resync`,
+        ];
+  });
 }
 
 function ownerRefusal({ table }: TableCase, { role }: Observed['destination']): Refusal {

@@ -10,6 +10,7 @@ import { planAcceptance } from './changes.ts';
 import { generationNotices, planCopy, planShadows } from './copies.ts';
 import { planForeignKeys, planKeys } from './dependents.ts';
 import { judgeDrift } from './judge-drift.ts';
+import { leftInPlace } from './left-in-place.ts';
 import type { Notice, Plan, Refusal, Step } from './plan.ts';
 import { preflightMirror, preflightTable } from './preflight.ts';
 import { planProvision } from './provision.ts';
@@ -103,7 +104,7 @@ function judge(tableCase: TableCase, mirror: Mirror, observed: Observed): Verdic
     tableCase,
     copy: copy.steps,
     refusals,
-    notices: [...generationNotices(tableCase), ...drift.notices],
+    notices: [...generationNotices(tableCase), ...drift.notices, ...leftInPlace(tableCase, mirror)],
   };
 }
 

@@ -136,6 +136,7 @@ export interface Notice {
     | 'ExtraColumn'
     | 'IndexDiffers'
     | 'ShapeDiffers'
+    | 'LeftInPlace'
     | 'ExtraTable'
     | 'Suspended';
   readonly message: string;

@@ -41,6 +41,15 @@ export function dropIndexConcurrentlySql(table: TableName, name: string): string
   return `drop index concurrently if exists ${quoteTable({ schema: table.schema, name })}`;
 }
 
+/** Of one that no constraint owns, beside running writers. */
+export function dropIndexSql(table: TableName, name: string): string {
+  return `drop index concurrently ${quoteTable({ schema: table.schema, name })}`;
+}
+
+export function dropConstraintSql(table: TableName, name: string): string {
+  return `${alterTable(table)} drop constraint ${quoteIdent(name)}`;
+}
+
 function alterTable(table: TableName): string {
   return `alter table ${quoteTable(table)}`;
 }
