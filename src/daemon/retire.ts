@@ -5,7 +5,7 @@ import type { Mirror } from '../core/mirror.ts';
 import type { MirrorRecord } from '../core/observed.ts';
 import { executeRemoval, type RemovalContext } from '../execute/retire-mirror.ts';
 import { observeMirror } from '../observe/observe.ts';
-import { planRemoval, withWayOut, type RemovalStep } from '../plan/removal.ts';
+import { planRemoval, withWayOut, withWayOutUnknown, type RemovalStep } from '../plan/removal.ts';
 import { readLedger } from '../postgres/ledger.ts';
 import { openSession } from '../postgres/session.ts';
 import { attemptInOrder, resultOf, type Attempts, type PassResult } from './pass.ts';
@@ -21,14 +21,17 @@ export async function enterRemoved(
   mirror: Mirror,
   signal: AbortSignal,
 ): Promise<Scope | 'gone' | 'standby'> {
-  const record = tenure.scope === undefined ? await readRecord(mirror, signal) : undefined;
-  if (tenure.scope === undefined && record === undefined) return 'gone';
-  try {
-    return (await tenure.enter(mirror)) ?? 'standby';
-  } catch (thrown) {
-    const error = classify(thrown);
-    throw record === undefined ? error : withWayOut(error, mirror, record);
-  }
+  if (tenure.scope?.isWhole === true) return (await tenure.enter(mirror)) ?? 'standby';
+  const record = await readRecord(mirror, signal).catch((error: unknown) => {
+    throw withWayOutUnknown(classify(error), mirror);
+  });
+  if (record === undefined) return 'gone';
+  return tenure.enter(mirror).then(
+    (scope) => scope ?? 'standby',
+    (error: unknown) => {
+      throw withWayOut(classify(error), mirror, record);
+    },
+  );
 }
 
 async function readRecord(mirror: Mirror, signal: AbortSignal): Promise<MirrorRecord | undefined> {

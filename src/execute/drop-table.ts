@@ -60,12 +60,12 @@ function locksOf({ table, foreignKeys }: TableDrop): LockList {
   return { views: [], tables: inLockOrder([table, ...foreignKeys.map(({ owner }) => owner)]) };
 }
 
-/** dependent_objects_still_exist */
-const IS_DEPENDED_ON = '2BP01';
+/** dependent_objects_still_exist; wrong_object_type, of a view under the table's name. */
+const OBSTACLES: ReadonlySet<string | undefined> = new Set(['2BP01', '42809']);
 
 /** The server names what depends on it in the error's detail, which holds no row. */
 function obstruction(table: TableName, error: unknown): unknown {
-  if (!(error instanceof MirrorError) || driverCode(error.cause) !== IS_DEPENDED_ON) return error;
+  if (!(error instanceof MirrorError) || !OBSTACLES.has(driverCode(error.cause))) return error;
   const detail = detailOf(error.cause) ?? error.message;
   return new MirrorError(
     'DropObstructed',

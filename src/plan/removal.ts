@@ -138,13 +138,37 @@ export function byHandSql(mirror: Mirror, record: MirrorRecord): string[] {
   ];
 }
 
-/** The same error, with what a human can do about it while the mirror is removed. */
+/** An error of the source while the mirror is removed, with what a human can do about it. */
 export function withWayOut(error: MirrorError, mirror: Mirror, record: MirrorRecord): MirrorError {
-  const statements = byHandSql(mirror, record).map((statement) => `${statement};`);
-  return new MirrorError(error.code, error.message, {
-    cause: error.cause,
-    hint:
-      `The removal goes on by itself when the source can be reached. By hand, at the source in database ${record.sourceDatabase}: ${statements.join(' ')} ` +
-      `If that source is gone for ever, delete .applied/${mirror.name}.yaml in the status directory.`,
-  });
+  return withHint(
+    error,
+    `It is tried again. By hand, at the source in database ${record.sourceDatabase}: ${join(byHandSql(mirror, record))} ` +
+      `If that source is gone for ever, delete ${appliedFile(mirror)}.`,
+  );
+}
+
+/** Of the destination. What its ledger says is not known then: only a human can tell what the mirror made. */
+export function withWayOutUnknown(error: MirrorError, mirror: Mirror): MirrorError {
+  const { slot, publication, source } = mirror;
+  const statements = [
+    dropSlotSql(slot),
+    ...(publication.managed ? [dropPublicationSql(publication.name)] : []),
+  ];
+  return withHint(
+    error,
+    `It is tried again. If that destination is gone for ever: what this mirror made at the source goes, in database ${source.database}, by ${join(statements)} ` +
+      `Then delete ${appliedFile(mirror)}.`,
+  );
+}
+
+function withHint({ code, message, cause }: MirrorError, hint: string): MirrorError {
+  return new MirrorError(code, message, { cause, hint });
+}
+
+function join(statements: readonly string[]): string {
+  return statements.map((statement) => `${statement};`).join(' ');
+}
+
+function appliedFile({ name }: Mirror): string {
+  return `.applied/${name}.yaml in the status directory`;
 }

@@ -86,8 +86,19 @@ test('Delete: a table that something depends on stays and is named; without that
   await mirror.waitForPhase('a', 'Live');
   await mirror.waitForPhase('b', 'Live');
   await mirror.atDestination('create view totals as select count(*) from a');
+  const reader = await mirror.holdLockAtDestination('b', 'access share');
   loop.become('removed');
-  const status = await mirror.waitFor(({ status }) => status.tables[0]?.error !== undefined);
+  const status = await mirror.waitFor(
+    ({ status: { tables: found } }) =>
+      found[0]?.error !== undefined && found[1]?.error !== undefined,
+  );
+  assert.match(
+    status.status.tables[1]?.error?.message ?? '',
+    /^waits for process .* on public\.b$/,
+  );
+  await reader.release();
+  loop.lookAgain();
+  await mirror.waitFor(({ status: { tables: found } }) => found[1]?.error === undefined);
   const { error } = status.status.tables[0] ?? {};
   assert.equal(error?.code, 'DropObstructed');
   assert.match(
@@ -163,6 +174,7 @@ test('a source that is away: nothing is dropped; what the status says to run by 
   assert.equal(status.status.state, 'TERMINATING');
   const statements = /: (select .*?;) (drop .*?;) If/.exec(readyLine(status))?.slice(1) ?? [];
   assert.equal(statements.length, 2, readyLine(status));
+  assert.match(readyLine(status), new RegExp(`delete \\.applied/${mirror.name}\\.yaml`));
   await mirror.assertSame(['a', 'b']);
   for (const statement of statements) await mirror.atSource(statement);
   assert.deepEqual(await remains(mirror), [

@@ -5,12 +5,14 @@ import { MirrorError } from '../../src/core/errors.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
 import type { SavedForeignKey } from '../../src/core/observed.ts';
 import type { TableState } from '../../src/core/table-state.ts';
+import { planMirror } from '../../src/plan/plan-mirror.ts';
 import {
   byHandSql,
   halfCopied,
   planRemoval,
   releasedState,
   withWayOut,
+  withWayOutUnknown,
 } from '../../src/plan/removal.ts';
 import {
   FAILURE,
@@ -103,7 +105,7 @@ const CASES: readonly RemovalCase[] = [
     plan: { steps: [...RELEASE, 'forget-mirror'] },
   },
   {
-    what: 'foreign keys of a truncate come back first',
+    what: 'foreign keys that a truncate took come back',
     world: {
       tables: BOTH,
       ledger: {
@@ -168,7 +170,7 @@ test('a refusal says what to run by hand, and the way out', () => {
   const { refusals } = planRemoval(mirror(), observed({ source: { systemIdentifier: 'other' } }));
   assert.equal(
     refusals[0]?.error.hint,
-    'The removal goes on by itself when the source can be reached. By hand, at the source in database shop: ' +
+    'It is tried again. By hand, at the source in database shop: ' +
       `select pg_drop_replication_slot('bunny_shop'); drop publication if exists "bunny_shop"; ` +
       'If that source is gone for ever, delete .applied/shop.yaml in the status directory.',
   );
@@ -184,11 +186,37 @@ test('what to run by hand is quoted, and names no publication of a DBA', () => {
   assert.deepEqual(byHandSql(DBA, foreign), [`select pg_drop_replication_slot('bunny_shop')`]);
 });
 
+test('of a destination that is away it is not known what was made: a human can tell', () => {
+  const error = new MirrorError('ConnectionFailed', 'staging:5432/shop: refused');
+  assert.equal(
+    withWayOutUnknown(error, mirror()).hint,
+    'It is tried again. If that destination is gone for ever: what this mirror made at the source goes, in database shop, ' +
+      `by select pg_drop_replication_slot('bunny_shop'); drop publication if exists "bunny_shop"; ` +
+      'Then delete .applied/shop.yaml in the status directory.',
+  );
+  assert.doesNotMatch(withWayOutUnknown(error, DBA).hint, /publication/);
+});
+
 test('an error keeps its code, its words and its cause', () => {
   const cause = new Error('down');
   const error = new MirrorError('ConnectionFailed', 'db:5432/shop: refused', { cause });
   const { code, message, cause: kept } = withWayOut(error, mirror(), MIRROR_RECORD);
   assert.deepEqual([code, message, kept], ['ConnectionFailed', 'db:5432/shop: refused', cause]);
+});
+
+test('a table that leaves the list is dropped with Delete, but for one that another source table fills', () => {
+  const moved = record('public.old', { phase: 'Live' }, { destination: name('public.users') });
+  const plan = (policy: Mirror['deletionPolicy']): string[] => {
+    const tables = { 'public.users': { record: undefined }, 'public.gone': {} };
+    const seen = observed({ tables });
+    const ledger = { ...seen.ledger, tables: [...seen.ledger.tables, moved] };
+    const file = mirror([table('public.users')], { deletionPolicy: policy });
+    return sketchPlan(planMirror(file, { ...seen, ledger })).steps.filter((step) =>
+      step.startsWith('retire'),
+    );
+  };
+  assert.deepEqual(plan('Retain'), ['retire-table public.gone', 'retire-table public.old']);
+  assert.deepEqual(plan('Delete'), ['retire-table public.gone drop', 'retire-table public.old']);
 });
 
 const SNAPSHOT = { visible: '1:1:', lsn: '0/1' };
