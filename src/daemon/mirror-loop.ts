@@ -194,6 +194,7 @@ export class MirrorLoop {
         await this.#end();
         return 0;
       }
+      if (result.error?.code === 'NotOwner') return await this.#lost(result.error);
       const before = this.#last?.plan;
       // Also of a pass with a failed step: what it saw and what went on is what the status tells.
       this.#last = result;
@@ -209,7 +210,7 @@ export class MirrorLoop {
     } catch (thrown) {
       // Why the stream ended is the reason, not that the pass was cut off with it.
       const error = this.#scope?.endedBy() ?? classify(thrown);
-      if (error.code === 'NotOwner') return this.#lost(error);
+      if (error.code === 'NotOwner') return await this.#lost(error);
       if (error.code === 'SlotBusy' && this.#tenure.maySlotBeBusy) return BUSY_SLOT_MS;
       this.#failed(error);
       this.#count(error, startMs);

@@ -4,6 +4,7 @@ import test from 'node:test';
 import type { TableStatus } from '../../src/status/table-status.ts';
 import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
+import { startBeside } from './beside.ts';
 import { leftovers } from './leftovers.ts';
 import { TestMirror, type TestSpec } from './test-mirror.ts';
 import { Trap } from './trap.ts';
@@ -170,8 +171,8 @@ test('a daemon that lost its mirror between a hand-over and its end leaves the n
   assert.ok(left.length > 0);
   const isReady = (generation: number) => (now: { status: { tables: readonly TableStatus[] } }) =>
     now.status.tables[0]?.resyncGeneration.observed === generation;
-  await using next = await mirror.startAnother();
-  await next.waitFor(isReady(1));
+  await using _next = await startBeside(mirror, 'next');
+  await mirror.waitFor(isReady(1));
   await reached(mirror, async () => (await leftovers(mirror)).length === 0);
   const reader = await mirror.holdLockAtDestination('public.a', 'access share');
   await mirror.write(spec(2));
@@ -190,7 +191,7 @@ test('a daemon that lost its mirror between a hand-over and its end leaves the n
   });
   assert.deepEqual(await shadowOid(), before);
   await reader.release();
-  await next.waitFor(isReady(2));
+  await mirror.waitFor(isReady(2));
   await mirror.assertSame(['a', 'b']);
 });
 

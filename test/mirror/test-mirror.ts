@@ -103,22 +103,6 @@ export class TestMirror implements AsyncDisposable {
     return this.#daemon;
   }
 
-  /** A second daemon on the same files, with a status directory of its own. */
-  async startAnother(): Promise<AsyncDisposable & Pick<TestMirror, 'waitFor'>> {
-    const other = new TestMirror(join(this.#root, 'other'), this.source, this.destination);
-    await mkdir(join(this.#root, 'other'));
-    const { statusDirectory, log } = other;
-    const daemon = await Daemon.start({
-      mirrorDirectory: this.mirrorDirectory,
-      statusDirectory,
-      log,
-    });
-    return {
-      waitFor: async (condition, timeoutMs) => other.waitFor(condition, timeoutMs),
-      [Symbol.asyncDispose]: async () => daemon[Symbol.asyncDispose](),
-    };
-  }
-
   /** SIGTERM; returns when it has ended. */
   async stop(): Promise<void> {
     await this.#daemon?.[Symbol.asyncDispose]();
