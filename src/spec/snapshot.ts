@@ -51,6 +51,8 @@ export interface Entry {
   readonly file?: YamlFile;
   /** Only when the schema accepts it; rules may still object. */
   readonly document?: SpecDocument;
+  /** There also when the schema objects to nothing but unknown fields. */
+  readonly outline?: SpecDocument;
 }
 
 type PeerEntries = ReadonlyMap<string, readonly Entry[]>;
@@ -131,13 +133,14 @@ function readEntry({ path, content }: SourceFile): Entry {
   const parsed = parseFile(path, text);
   if (parsed.file === undefined) return { diagnostics: parsed.diagnostics };
   const { file } = parsed;
-  const { document, diagnostics: schema } = validateFile(file);
+  const { document, outline, diagnostics: schema } = validateFile(file);
   const diagnostics = [...parsed.diagnostics, ...schema];
-  if (document === undefined || hasErrors(diagnostics)) return { file, diagnostics };
-  const findings = document.kind === 'Mirror' ? checkMirror(document.spec) : checkPeer(document);
+  if (outline === undefined) return { file, diagnostics };
+  const findings = outline.kind === 'Mirror' ? checkMirror(outline.spec) : checkPeer(outline);
   return {
     file,
-    document,
+    outline,
+    ...(document === undefined || hasErrors(diagnostics) ? {} : { document }),
     diagnostics: [...diagnostics, ...findings.map((finding) => file.report(finding))],
   };
 }
@@ -209,12 +212,12 @@ function usableSpecs(peers: PeerEntries): Map<string, ConnectionSpec> {
 }
 
 function reportPeers(
-  { file, document }: Entry,
+  { file, outline }: Entry,
   peers: PeerEntries,
   usable: ReadonlyMap<string, ConnectionSpec>,
 ): Diagnostic[] {
-  if (file === undefined || document?.kind !== 'Mirror') return [];
-  const { spec } = document;
+  if (file === undefined || outline?.kind !== 'Mirror') return [];
+  const { spec } = outline;
   return (['source', 'destination'] as const).flatMap((side) => {
     const name = spec[side];
     if (typeof name !== 'string' || usable.has(name)) return [];

@@ -8,6 +8,8 @@ import type { Finding, YamlFile } from './yaml-file.ts';
 /** `document` is missing when there are errors. */
 export interface ValidationResult {
   readonly document?: SpecDocument;
+  /** There also with unknown fields in it, since what is known is as it should be: rules can be checked. */
+  readonly outline?: SpecDocument;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -30,8 +32,10 @@ export function validateFile(file: YamlFile): ValidationResult {
     }
   }
   const diagnostics = findings.map((finding) => file.report(finding));
-  if (diagnostics.length > 0) return { diagnostics };
-  return { document: file.data as unknown as SpecDocument, diagnostics };
+  const document = file.data as unknown as SpecDocument;
+  if (diagnostics.length === 0) return { document, outline: document, diagnostics };
+  const isWhole = findings.every(({ code }) => code === 'UnknownField');
+  return isWhole ? { outline: document, diagnostics } : { diagnostics };
 }
 
 /** The kind has its own words, and merge keys were refused while parsing. */

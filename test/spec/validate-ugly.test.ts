@@ -50,6 +50,18 @@ test('every misspelt field of a file, at any depth, with the one that was meant'
   );
 });
 
+test('a misspelt field does not hide what else is wrong', () => {
+  const text = mirrorText(
+    `  susspend: true\n  tables:\n    - source: users\n    - source: a.b\n    - source: a.b\n`,
+  );
+  assert.deepEqual(told(text.replace('source: from', 'source: form')), [
+    'a.yaml:6:11: there is no peer form (did you mean from?)',
+    'a.yaml:8:3: spec.susspend is not a known field (did you mean suspend?)',
+    'a.yaml:10:15: spec.tables[0].source must be schema.table (did you mean public.users?)',
+    'a.yaml:12:15: a.b is the source of spec.tables[1] already (a table can be in a mirror once; use a second mirror)',
+  ]);
+});
+
 test('a part of several names tells none of them', () => {
   assert.match(told(mirrorText(`  resync: 1\n${TABLES}`))[0] ?? '', /\(known fields here: /);
 });
