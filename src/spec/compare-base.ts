@@ -3,7 +3,7 @@
  * both revisions alone, so what the databases hold may add to it. Pure.
  */
 import type { Connection, Mirror, MirrorTable } from '../core/mirror.ts';
-import { formatTableName } from '../core/table-name.ts';
+import { formatTableName, sameTable } from '../core/table-name.ts';
 import { serverOf } from './conflicts.ts';
 import type { Severity } from './diagnostic.ts';
 import type { FieldPath } from './field-path.ts';
@@ -156,26 +156,43 @@ function compareTables(old: Mirror, now: Mirror, copiesAll: boolean): Told[] {
       const name = `resyncGeneration of ${formatTableName(table.source)}`;
       return [
         ...(from > to ? [lowered([...path, 'resyncGeneration'], name, [from, to])] : []),
-        ...(copiesAll ? [] : copiedAgain(same, table, path)),
+        ...(copiesAll
+          ? []
+          : copiedAgain(same, table, { path, deletionPolicy: now.deletionPolicy })),
       ];
     }),
   ];
 }
 
-function copiedAgain(old: MirrorTable, now: MirrorTable, path: FieldPath): Told[] {
+function copiedAgain(
+  old: MirrorTable,
+  now: MirrorTable,
+  { path, deletionPolicy }: { path: FieldPath } & Pick<Mirror, 'deletionPolicy'>,
+): Told[] {
   const reasons: [field: string, text: string][] = [];
   const [from, to] = [old.generation.table, now.generation.table];
   if (to > from) reasons.push(['resyncGeneration', `resyncGeneration goes from ${from} to ${to}`]);
   if (!hasSameColumns(old.excludeColumns, now.excludeColumns))
     reasons.push(['excludeColumns', 'excludeColumns changes']);
-  const [left, entered] = [formatTableName(old.destination), formatTableName(now.destination)];
-  if (left !== entered)
-    reasons.push(['destination', `its destination goes from ${left} to ${entered}`]);
+  const [before, after] = [formatTableName(old.destination), formatTableName(now.destination)];
+  if (before !== after)
+    reasons.push(['destination', `its destination goes from ${before} to ${after}`]);
   const [first] = reasons;
   if (first === undefined) return [];
   const why = reasons.map(([, text]) => text).join(', ');
   const message = `${formatTableName(now.source)} will be copied again by ${now.resyncStrategy}: ${why}`;
-  return [{ severity: 'note', code: 'CopiedAgain', path: [...path, first[0]], message }];
+  const left = now.excludeColumns.filter((column) => !old.excludeColumns.includes(column));
+  return [
+    {
+      severity: 'note',
+      code: 'CopiedAgain',
+      path: [...path, first[0]],
+      message,
+      ...(left.length > 0 && deletionPolicy === 'Delete'
+        ? { hint: `deletionPolicy is Delete: the destination loses ${left.join(', ')}` }
+        : {}),
+    },
+  ];
 }
 
 /** Their order means nothing. */
@@ -214,14 +231,15 @@ function firstFate({ initial }: Mirror['snapshot']): string {
     : 'followed without a copy (snapshot.initial is false)';
 }
 
-function removedTable({ source, destination }: MirrorTable, { deletionPolicy }: Mirror): Told {
+function removedTable({ source, destination }: MirrorTable, now: Mirror): Told {
   const told = { severity: 'warning', code: 'TableRemoved', path: ['spec', 'tables'] } as const;
   const name = formatTableName(source);
   const copy = formatTableName(destination);
+  const isFilled = now.tables.some((table) => sameTable(table.destination, destination));
   return {
     ...told,
     atKey: true,
-    ...(deletionPolicy === 'Delete'
+    ...(now.deletionPolicy === 'Delete' && !isFilled
       ? {
           message: `${name} is not mirrored any more, and ${copy} is dropped at the destination`,
           hint: 'deletionPolicy is Delete; Retain keeps the rows',

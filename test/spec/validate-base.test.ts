@@ -94,6 +94,13 @@ test('tables that will be copied again', async (t) => {
   ]);
 });
 
+test('a column that is left out from now on, where what is left out is dropped', async (t) => {
+  const before = SHOP.replace('  tables', '  deletionPolicy: Delete\n  tables');
+  assert.deepEqual(await changes(t, before, before.replace('[a, b]', '[b, c, d]')), [
+    'D/m/shop.yaml:14:23: note: public.orders will be copied again by truncate: excludeColumns changes (deletionPolicy is Delete: the destination loses c, d)',
+  ]);
+});
+
 test("the mirror's counter copies every table, which is said once", async (t) => {
   const after = SHOP.replace('resyncGeneration: 2', 'resyncGeneration: 3').replace('[a, b]', '[]');
   assert.deepEqual(await changes(t, SHOP, after), [
