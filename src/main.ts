@@ -19,6 +19,16 @@ function stop(): void {
   setTimeout(() => process.exit(EXIT.failed), STOP_TIMEOUT_MS).unref();
 }
 
+/** Node itself would print all that a driver's error holds, pieces of rows among it. */
+function crash(error: unknown): never {
+  createLog('fatal', process.stderr.isTTY).fatal(
+    { err: error },
+    'ended by an error nobody expected',
+  );
+  process.exit(EXIT.failed);
+}
+
+process.on('uncaughtException', crash);
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
 // Whoever read our results has read enough, as `head` does.
@@ -48,6 +58,6 @@ const program = buildProgram({
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
+  if (!(error instanceof CommanderError)) crash(error);
   process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
 }
