@@ -10,7 +10,7 @@ import type {
   IndexShape,
   TableShape,
 } from '../core/observed.ts';
-import type { TableName } from '../core/table-name.ts';
+import { sameTable, type TableName } from '../core/table-name.ts';
 import { foreignKeyDefinition } from '../sql/foreign-key-ddl.ts';
 import { findForeignKey } from './dependents.ts';
 import { columnsOnlyThere, findConstraint, findIndex } from './drift.ts';
@@ -144,16 +144,20 @@ function keyText(parts: readonly Key[]): KeyText {
   };
 }
 
-/** A foreign key that is there under the name is let be, as long as no copy takes it away. */
+/** A foreign key that is there under the name and to the same table is let be, as long as no copy takes it away. */
 function foreignKeyPair({ desired, mend, isMirrored }: ShapeLook, actual: TableShape): Pair<Parts> {
   const kept: ForeignKeyShape[] = [];
   const after: ForeignKeyShape[] = [];
   for (const key of desired.foreignKeys) {
     const present = findForeignKey(actual, key);
     if (present !== undefined) kept.push(present);
-    if (present !== undefined && !mend.droppedConstraints.includes(present.name))
-      after.push({ ...present, validated: present.validated || key.validated });
+    const isRight =
+      present !== undefined &&
+      sameTable(present.references, key.references) &&
+      !mend.droppedConstraints.includes(present.name);
+    if (isRight) after.push({ ...present, validated: present.validated || key.validated });
     else if (isMirrored(key.references)) after.push(key);
+    else if (present !== undefined) after.push(present);
   }
   return { actual: partsOf(kept, foreignKeyText), desired: partsOf(after, foreignKeyText) };
 }

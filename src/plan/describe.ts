@@ -25,10 +25,6 @@ export function describeStep(step: Step): Description {
       return line('+', 'ledger: the mirror');
     case 'accept-spec':
       return line('~', describeChanges(step.changes));
-    case 'release-slot':
-      return line('-', 'slot: its mirror file was removed');
-    case 'drop-publication':
-      return line('-', `publication ${step.name}`);
     case 'drop-table':
       return line(
         '-',
@@ -36,6 +32,66 @@ export function describeStep(step: Step): Description {
       );
     case 'forget-mirror':
       return line('-', 'ledger: the mirror');
+    case 'create-schema':
+      return line('+', `schema ${step.schema}`);
+    case 'create-type':
+      return step.type.state === 'different'
+        ? line('~', `${step.type.kind} ${formatTableName(step.type.name)}: it ${step.type.problem}`)
+        : line('+', `${step.type.kind} ${formatTableName(step.type.name)}`);
+    case 'create-sequence':
+      return line(
+        '+',
+        `sequence ${step.sequence.name.name} for ${formatTableName(step.table.destination)}`,
+      );
+    case 'create-table':
+      return line(
+        '+',
+        `table ${formatTableName(step.table.destination)} (${counted(step.source.columns.length - excludedCount(step), 'column')})`,
+      );
+    case 'create-publication':
+    case 'alter-publication':
+    case 'create-slot':
+    case 'reset-slot':
+    case 'record-source':
+    case 'release-slot':
+    case 'drop-publication':
+      return describeSourceStep(step);
+    case 'publish-table':
+    case 'register-table':
+    case 'copy-table':
+    case 'replay-table':
+    case 'verify-table':
+    case 'cancel-copy':
+    case 'drop-shadow':
+    case 'adopt-table':
+    case 'create-constraint':
+    case 'create-index':
+    case 'add-foreign-key':
+    case 'restore-foreign-key':
+    case 'validate-foreign-key':
+    case 'retire-table':
+      return describeTableStep(step);
+    default:
+      return unreachable(step);
+  }
+}
+
+type SourceStep = Extract<
+  Step,
+  {
+    kind:
+      | 'create-publication'
+      | 'alter-publication'
+      | 'create-slot'
+      | 'reset-slot'
+      | 'record-source'
+      | 'release-slot'
+      | 'drop-publication';
+  }
+>;
+
+function describeSourceStep(step: SourceStep): Description {
+  switch (step.kind) {
     case 'create-publication':
       return line('+', `publication of ${counted(step.tables.length, 'table')}`);
     case 'alter-publication':
@@ -54,37 +110,10 @@ export function describeStep(step: Step): Description {
           ? 'ledger: who the source is'
           : `ledger: the source failed over from timeline ${step.from} to ${step.timeline}, with everything that was applied`,
       );
-    case 'create-schema':
-      return line('+', `schema ${step.schema}`);
-    case 'create-type':
-      return step.type.state === 'different'
-        ? line('~', `${step.type.kind} ${formatTableName(step.type.name)}: it ${step.type.problem}`)
-        : line('+', `${step.type.kind} ${formatTableName(step.type.name)}`);
-    case 'create-sequence':
-      return line(
-        '+',
-        `sequence ${step.sequence.name.name} for ${formatTableName(step.table.destination)}`,
-      );
-    case 'create-table':
-      return line(
-        '+',
-        `table ${formatTableName(step.table.destination)} (${counted(step.source.columns.length - excludedCount(step), 'column')})`,
-      );
-    case 'publish-table':
-    case 'register-table':
-    case 'copy-table':
-    case 'replay-table':
-    case 'verify-table':
-    case 'cancel-copy':
-    case 'drop-shadow':
-    case 'adopt-table':
-    case 'create-constraint':
-    case 'create-index':
-    case 'add-foreign-key':
-    case 'restore-foreign-key':
-    case 'validate-foreign-key':
-    case 'retire-table':
-      return describeTableStep(step);
+    case 'release-slot':
+      return line('-', 'slot: its mirror file was removed');
+    case 'drop-publication':
+      return line('-', `publication ${step.name}`);
     default:
       return unreachable(step);
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLog } from '../../src/core/log.ts';
+import type { ExecuteContext } from '../../src/execute/context.ts';
 import { dropTable, prepareDrop } from '../../src/execute/drop-table.ts';
 import { emptyTable } from '../../src/execute/empty-table.ts';
 import { executeProvision, type ProvisionStep } from '../../src/execute/provision.ts';
@@ -35,6 +36,13 @@ async function livePair(): Promise<Pair> {
   return pair;
 }
 
+async function contextOf(pair: Pair): Promise<ExecuteContext> {
+  const { mirror, source, destination } = pair;
+  const observed = await pair.observe();
+  const owner = { mirror: mirror.name, epoch: observed.ledger.mirror?.epoch ?? 0n };
+  return { mirror, source, destination, observed, owner, log: silentLog() };
+}
+
 /** Of tables and views that are neither the system's nor ours, the strongest of each last. */
 const SELECT_LOCKS = /* sql */ `
 select n.nspname || '.' || c.relname as relation, l.mode
@@ -51,7 +59,6 @@ order by 1, array_position(array['AccessShareLock', 'RowShareLock', 'RowExclusiv
  * `public.parent ACCESS EXCLUSIVE`. Reading a catalog function takes ACCESS SHARE for a moment: not told.
  */
 async function locksTaken(session: Session, work: () => Promise<unknown>): Promise<string[]> {
-  const { transaction } = session;
   await session.query('begin');
   session.transaction = async (inner) => inner();
   try {
@@ -62,7 +69,8 @@ async function locksTaken(session: Session, work: () => Promise<unknown>): Promi
       .filter(([, mode]) => mode !== 'ACCESS SHARE')
       .map(([relation, mode]) => `${relation} ${mode}`);
   } finally {
-    session.transaction = transaction;
+    // The method of its class is there again.
+    Reflect.deleteProperty(session, 'transaction');
     await session.query('rollback');
   }
 }
@@ -95,9 +103,8 @@ function locksSaid(step: Step, side: Lock['side']): string[] {
 
 test('what a publication and a foreign key lock is what the plan says', async () => {
   await using pair = await livePair();
-  const observed = await pair.observe();
-  const owner = { mirror: pair.mirror.name, epoch: observed.ledger.mirror?.epoch ?? 0n };
-  const ctx = { ...pair, observed, owner, log: silentLog() };
+  const ctx = await contextOf(pair);
+  const { observed } = ctx;
   const assertSaid = async (
     step: ProvisionStep,
     side: Lock['side'],
@@ -145,9 +152,8 @@ test('what a publication and a foreign key lock is what the plan says', async ()
 
 test('an index of a Live table keeps neither readers nor writers waiting while it waits for them', async () => {
   await using pair = await livePair();
-  const observed = await pair.observe();
-  const owner = { mirror: pair.mirror.name, epoch: observed.ledger.mirror?.epoch ?? 0n };
-  const ctx = { ...pair, observed, owner, log: silentLog() };
+  const ctx = await contextOf(pair);
+  const { observed } = ctx;
   const [index] = observed.tables[0]?.sourceShape?.indexes ?? [];
   assert.ok(index);
   const step = { kind: 'create-index', table: PARENT, index } as const;
@@ -184,10 +190,9 @@ test('an index of a Live table keeps neither readers nor writers waiting while i
 
 test('a truncate and a drop lock the table and those at the other end of its foreign keys', async () => {
   await using pair = await livePair();
-  const { ledger } = await pair.observe();
-  const owner = { mirror: pair.mirror.name, epoch: ledger.mirror?.epoch ?? 0n };
+  const { observed, owner } = await contextOf(pair);
   const both = ['public.child ACCESS EXCLUSIVE', 'public.parent ACCESS EXCLUSIVE'];
-  const [parent, child] = ledger.tables;
+  const [parent, child] = observed.ledger.tables;
   assert.ok(parent && child);
   assert.equal(child.source.name, 'child');
   const { destination } = pair;

@@ -9,7 +9,7 @@ import { comparePages } from '../../src/plan/canonical.ts';
 import type { Page } from '../../src/plan/canonical-page.ts';
 import { locksOf } from '../../src/plan/locks.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
-import type { Step } from '../../src/plan/plan.ts';
+import type { Notice, Step } from '../../src/plan/plan.ts';
 import { unifiedDiff } from '../../src/plan/unified-diff.ts';
 import { LEDGER_MIGRATIONS } from '../../src/sql/ledger.ts';
 import { assertJson, assertPlanIsShown } from './agreement.ts';
@@ -387,12 +387,24 @@ const SAMPLES: { readonly [K in Step['kind']]: Extract<Step, { kind: K }> } = {
   'forget-mirror': { kind: 'forget-mirror' },
 };
 
-test('the schema of the JSON knows every kind of step, and takes each', () => {
+/** Likewise for what is told. */
+const REASONS: Readonly<Record<Notice['reason'], true>> = {
+  GenerationReverted: true,
+  ExtraColumn: true,
+  IndexDiffers: true,
+  ShapeDiffers: true,
+  LeftInPlace: true,
+  ExtraTable: true,
+  Suspended: true,
+};
+
+test('the schema of the JSON knows every kind of step and of notice, and takes each', () => {
   const kinds = Object.keys(SAMPLES).sort();
   const url = new URL('../../schemas/plan.schema.json', import.meta.url);
   const schema = JSON.parse(readFileSync(url, 'utf8'));
-  const { kind } = schema.properties.plans.items.properties.steps.items.properties;
-  assert.deepEqual(kind.enum.toSorted(), kinds);
+  const { steps, notices } = schema.properties.plans.items.properties;
+  assert.deepEqual(steps.items.properties.kind.enum.toSorted(), kinds);
+  assert.deepEqual(notices.items.properties.reason.enum, Object.keys(REASONS));
   const plan = { mirror: 'shop', steps: Object.values(SAMPLES), refusals: [], notices: [] };
   assertJson({ looks: [{ plan, diff: '', isRun: true }], failures: [], invalid: [] });
 });
