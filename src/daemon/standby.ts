@@ -25,7 +25,7 @@ import { takeOver, type Ends } from './take-over.ts';
 
 /** How often a standby looks; a takeover begins at most so much later. */
 const LOOK_MS = 1_000;
-const LOOK_JITTER_MS = 500;
+const LOOK_JITTER_MS = 1_000;
 /** Only who can reach the source is a candidate; that is tried so often. */
 const PROBE_MS = 60_000;
 /** A daemon that failed with the mirror leaves it to the others for a while. */

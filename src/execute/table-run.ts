@@ -70,7 +70,7 @@ export async function moveTo(options: CopyRunOptions, event: TableEvent): Promis
  * takes. Throws NotOwner after a takeover; who takes over later ends it.
  */
 export async function openDestination(
-  options: CopyRunOptions,
+  options: Pick<CopyRunOptions, 'mirror' | 'owner' | 'signal'>,
   role: SessionRole,
 ): Promise<Session> {
   const session = await openSession(options.mirror.destination, {

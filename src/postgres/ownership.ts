@@ -47,7 +47,7 @@ export async function withdrawStandby(session: Session, mirror: string): Promise
 
 export async function readStanding(session: Session, mirror: string): Promise<Standing> {
   const names = namesOf(mirror, WORKERS);
-  const [row] = await session.query(sql.SELECT_STANDING, [mirror, names]);
+  const [row] = await session.query(sql.SELECT_STANDING, [mirror, names], 'standing');
   const pid = row?.['pid'] ?? undefined;
   const silent = row?.['silent_seconds'] ?? undefined;
   return {
@@ -64,7 +64,7 @@ export async function readStanding(session: Session, mirror: string): Promise<St
 
 /** For the owner; a trivial query, by which the standbys see that it is alive. */
 export async function readStandbys(session: Session, mirror: string): Promise<number[]> {
-  const [row] = await session.query(sql.SELECT_STANDBYS, [mirror]);
+  const [row] = await session.query(sql.SELECT_STANDBYS, [mirror], 'standbys');
   return idsIn(row);
 }
 

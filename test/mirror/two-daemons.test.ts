@@ -133,6 +133,32 @@ describe('two daemons', { concurrency: 3 }, () => {
     await assertWhole(mirror);
   });
 
+  test('a daemon that loses a mirror takes its last word away where the next owner does not write', async () => {
+    await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
+    await mirror.write(SPEC);
+    const statusDirectory = join(dirname(mirror.log), 'own');
+    const path = join(statusDirectory, `${mirror.name}.yaml`);
+    await using first = await startBeside(mirror, 'first', { statusDirectory });
+    await until(async () => exists(path), {
+      timeoutMs: 60_000,
+      late: async () => new Error('no status'),
+    });
+    await using second = await startBeside(mirror, 'second');
+    await standbys(mirror, 1);
+    // Unless it was given away just now, the lock goes as when the network forgets a connection.
+    await mirror.atDestination(`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'bunnydb:${mirror.name}:owner'`);
+    await second.said('took over');
+    await mirror.waitReady();
+    await until(async () => !(await exists(path)), {
+      timeoutMs: 15_000,
+      late: async () => new Error(`it stays:\n${await first.readLog()}`),
+    });
+    await arrivalMs(mirror, 1);
+    await assertWhole(mirror);
+  });
+
   test('run --once leaves a mirror alone that another daemon runs: exit code 1, and no status', async () => {
     await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
     await mirror.write(SPEC);
