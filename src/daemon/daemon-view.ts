@@ -3,7 +3,7 @@ import type { Snapshot } from '../spec/snapshot.ts';
 import type { Status } from '../status/status.ts';
 
 export interface DaemonView {
-  /** Undefined until the directory was looked at with success for the first time. */
+  /** Undefined until the directory was read for the first time. */
   readonly directory: DirectoryView | undefined;
   readonly mirrors: readonly LoopView[];
 }

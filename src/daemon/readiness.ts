@@ -14,8 +14,8 @@ export interface Check {
 export function readinessOf({ directory, mirrors }: DaemonView): Check[] {
   const look =
     directory === undefined
-      ? { isDone: false, text: 'directory: not looked at yet' }
-      : { isDone: true, text: 'directory: looked at' };
+      ? { isDone: false, text: 'directory: not read yet' }
+      : { isDone: true, text: 'directory: read' };
   return [look, ...mirrors.map(checkOf)];
 }
 

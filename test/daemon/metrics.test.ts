@@ -230,11 +230,9 @@ test('a hundred mirrors of twenty tables are told in time that grows with them, 
 test('ready is: the directory was looked at, and every mirror had a pass, however it ended', () => {
   const texts = (now: DaemonView): string[] =>
     readinessOf(now).map(({ isDone, text }) => `${isDone} ${text}`);
-  assert.deepEqual(texts({ directory: undefined, mirrors: [] }), [
-    'false directory: not looked at yet',
-  ]);
+  assert.deepEqual(texts({ directory: undefined, mirrors: [] }), ['false directory: not read yet']);
   assert.deepEqual(texts(view(loop('a'), loop('b', { hasPassed: false, status: undefined }))), [
-    'true directory: looked at',
+    'true directory: read',
     'true mirror a: first pass done, Ready is False (Streaming)',
     'false mirror b: no pass has ended yet',
   ]);
@@ -292,11 +290,11 @@ test('over HTTP: alive at once; not ready until everything had its turn, and fro
     return [response.status, await response.text()];
   };
   assert.deepEqual(await read('/healthz'), [200, 'ok\n']);
-  assert.deepEqual(await read('/readyz'), [503, '- directory: not looked at yet\nnot ready\n']);
+  assert.deepEqual(await read('/readyz'), [503, '- directory: not read yet\nnot ready\n']);
   now = view(loop('a'), loop('b', { hasPassed: false }));
   assert.deepEqual(await read('/readyz'), [503, '- mirror b: no pass has ended yet\nnot ready\n']);
   assert.deepEqual((await read('/readyz?verbose'))[1].split('\n').slice(0, 2), [
-    '+ directory: looked at',
+    '+ directory: read',
     '+ mirror a: first pass done, Ready is False (Streaming)',
   ]);
   now = view(loop('a'), loop('b', { isOwner: false, status: undefined }));

@@ -1,6 +1,6 @@
 /** The daemon as those see it who operate it: probes, metrics, log, SIGHUP. */
 import assert from 'node:assert/strict';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -171,7 +171,7 @@ test('each thing that changes is one line, with its mirror and table; what goes 
   await using gate = await Gate.open(mirror.sourceEndpoint());
   const spec = { source: gate.connection, tables: [A] };
   await mirror.write(spec);
-  await mirror.start([...HTTP, '--log-level', 'info']);
+  const daemon = await mirror.start([...HTTP, '--log-level', 'info']);
   await mirror.waitReady();
   const passes = async (result: string): Promise<number> =>
     (await scrape(mirror)).get(`reconcile_total{result="${result}"}`) ?? 0;
@@ -203,6 +203,32 @@ test('each thing that changes is one line, with its mirror and table; what goes 
       ['info', 'recovered', undefined],
     ],
     JSON.stringify(outage, undefined, 1),
+  );
+
+  // A file that is wrong, looked at many times.
+  const file = join(mirror.mirrorDirectory, 'mirror.yaml');
+  const good = await readFile(file, 'utf8');
+  await writeFile(file, good.replace('tables:', 'tabels:'));
+  await reached(mirror, async () => (await scrape(mirror)).get('files{state="invalid"}') === 1);
+  const looked = async (): Promise<number> =>
+    (await scrape(mirror)).get('directory_last_good_look_timestamp_seconds') ?? 0;
+  for (let looks = 0; looks < 3; looks += 1) {
+    const last = await looked();
+    daemon.signal('SIGHUP');
+    await reached(mirror, async () => (await looked()) > last);
+  }
+  await writeFile(file, good);
+  await reached(mirror, async () => (await scrape(mirror)).get('files{state="invalid"}') === 0);
+  const wrong = (await readNews(mirror)).slice(read);
+  read += wrong.length;
+  assert.deepEqual(
+    wrong.map(({ level, mirror: name }) => [level, name]),
+    [
+      ['warn', mirror.name],
+      ['warn', mirror.name],
+      ['info', mirror.name],
+    ],
+    JSON.stringify(wrong, undefined, 1),
   );
 
   // A resync: its words are the plan's.
