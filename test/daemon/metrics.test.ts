@@ -182,6 +182,15 @@ test('counters begin at zero, add up, and go with their mirror or table', async 
   );
 });
 
+test('each series has the labels that its metric has, and no other', () => {
+  for (const { name, labels } of samplesOf(view(loop('shop')))) {
+    const known: readonly string[] = GAUGES[name].labels;
+    const isOwnCounter = name === 'resync_generation' && !('table' in labels);
+    const wanted = isOwnCounter ? known.filter((label) => label !== 'table') : known;
+    assert.deepEqual(Object.keys(labels), wanted, name);
+  }
+});
+
 test('names and texts are as Prometheus wants them', async () => {
   const text = await new Metrics().render(view(loop('shop')));
   const types = [...text.matchAll(/^# TYPE (bunnydb_\S+) (\S+)$/gm)].map(([, name, type]) => ({
