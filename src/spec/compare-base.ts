@@ -4,7 +4,7 @@
  */
 import type { Connection, Mirror, MirrorTable } from '../core/mirror.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
-import { serverOf } from './conflicts.ts';
+import { serverOf, tableAt } from './conflicts.ts';
 import type { Severity } from './diagnostic.ts';
 import type { FieldPath } from './field-path.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -43,6 +43,11 @@ export function compareWithBase(base: Snapshot, now: Snapshot): Change[] {
   const before = new Map(base.mirrors.map((mirror) => [mirror.name, mirror]));
   const taken = namesIn(now);
   const known = namesIn(base);
+  const written = new Set(
+    now.mirrors.flatMap(({ destination, tables }) =>
+      tables.map((table) => tableAt(destination, table.destination)),
+    ),
+  );
   const removed = base.mirrors.filter(({ name }) => now.complete && !taken.has(name));
   const present = now.mirrors.flatMap((mirror) => {
     const old = before.get(mirror.name);
@@ -51,7 +56,7 @@ export function compareWithBase(base: Snapshot, now: Snapshot): Change[] {
   });
   return [
     ...removed.map((mirror) => ({
-      ...removedMirror(mirror, renamedTo(mirror, now, known)),
+      ...removedMirror(mirror, written, renamedTo(mirror, now, known)),
       mirror: mirror.name,
       file: mirror.file,
     })),
@@ -69,28 +74,25 @@ function aboutMirror({ name, file }: Mirror, told: readonly Told[]): Change[] {
 }
 
 function compareMirrors(old: Mirror, now: Mirror): Told[] {
-  const byCounter = compareCounters(old.resyncGeneration, now.resyncGeneration);
-  const path = ['spec', 'resyncGeneration'];
-  const copiesAll = byCounter === 'raised';
   return [
     ...compareEnds(old, now, 'source'),
     ...compareEnds(old, now, 'destination'),
     ...comparePublications(old, now),
-    ...(byCounter === 'lowered'
-      ? [lowered(path, 'spec.resyncGeneration', [old.resyncGeneration, now.resyncGeneration])]
-      : []),
-    ...(copiesAll
-      ? [
-          {
-            severity: 'note',
-            code: 'CopiedAgain',
-            path,
-            message: `every table will be copied again: resyncGeneration goes from ${old.resyncGeneration} to ${now.resyncGeneration}`,
-          } as const,
-        ]
-      : []),
-    ...compareTables(old, now, copiesAll),
+    ...compareCounters(old, now),
+    ...compareTables(old, now),
   ];
+}
+
+/** The mirror's own, which copies every table. */
+function compareCounters(
+  { resyncGeneration: from }: Mirror,
+  { resyncGeneration: to }: Mirror,
+): Told[] {
+  const path = ['spec', 'resyncGeneration'];
+  if (to < from) return [lowered(path, 'spec.resyncGeneration', [from, to])];
+  if (to === from) return [];
+  const message = `every table will be copied again: resyncGeneration goes from ${from} to ${to}`;
+  return [{ severity: 'note', code: 'CopiedAgain', path, message }];
 }
 
 function compareEnds(old: Mirror, now: Mirror, side: 'source' | 'destination'): Told[] {
@@ -142,7 +144,9 @@ function immutable(
   };
 }
 
-function compareTables(old: Mirror, now: Mirror, copiesAll: boolean): Told[] {
+function compareTables(old: Mirror, now: Mirror): Told[] {
+  // Said once, then, for all of them.
+  const copiesAll = now.resyncGeneration > old.resyncGeneration;
   const before = new Map(old.tables.map((table) => [formatTableName(table.source), table]));
   const sources = new Set(now.tables.map(({ source }) => formatTableName(source)));
   const removed = old.tables.filter(({ source }) => !sources.has(formatTableName(source)));
@@ -200,11 +204,6 @@ function hasSameColumns(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((column) => b.includes(column));
 }
 
-function compareCounters(from: number, to: number): 'raised' | 'lowered' | 'same' {
-  if (from === to) return 'same';
-  return to > from ? 'raised' : 'lowered';
-}
-
 function lowered(path: FieldPath, name: string, [from, to]: [from: number, to: number]): Told {
   return {
     severity: 'warning',
@@ -248,15 +247,24 @@ function removedTable({ source, destination }: MirrorTable, now: Mirror): Told {
   };
 }
 
-function removedMirror(mirror: Mirror, renamed: Mirror | undefined): Told {
+function removedMirror(
+  mirror: Mirror,
+  written: ReadonlySet<string>,
+  renamed: Mirror | undefined,
+): Told {
   const { name, slot, publication, deletionPolicy } = mirror;
   const isDeleted = deletionPolicy === 'Delete';
   const atSource = publication.managed
     ? `slot ${slot} and publication ${publication.name}`
     : `slot ${slot}`;
-  const atDestination = isDeleted
-    ? `and at the destination, with all rows, ${listTables(mirror.tables)}`
-    : 'nothing at the destination';
+  // One that another mirror writes from now on is not dropped.
+  const dropped = mirror.tables.filter(
+    ({ destination }) => isDeleted && !written.has(tableAt(mirror.destination, destination)),
+  );
+  const atDestination =
+    dropped.length > 0
+      ? `and at the destination, with all rows, ${listTables(dropped)}`
+      : 'nothing at the destination';
   const policy = isDeleted
     ? 'deletionPolicy is Delete; to keep the tables, merge Retain first'
     : 'deletionPolicy is Retain';

@@ -107,7 +107,8 @@ function tableOf({ candidate, index }: Arrow): Mirror['tables'][number] {
   return table;
 }
 
-function tableAt(connection: Connection, table: TableName): string {
+/** Equal for one table of one database, however its server is written. */
+export function tableAt(connection: Connection, table: TableName): string {
   const { database } = connection;
   return JSON.stringify([serverOf(connection), database, table.schema, table.name]);
 }
