@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { LogicalReplicationService } from 'pg-logical-replication';
-import pg from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
 import type { Connection, Mirror } from '../core/mirror.ts';
@@ -53,7 +53,7 @@ class RawPlugin {
   readonly options: {
     readonly statement: string;
     readonly onMessage: (message: Buffer) => void;
-    readonly check: (client: pg.Client) => Promise<void>;
+    readonly check: (client: Client) => Promise<void>;
   };
   connection: WireConnection | undefined;
 
@@ -66,7 +66,7 @@ class RawPlugin {
     this.options.onMessage(Buffer.from(message));
   }
 
-  async start(client: pg.Client): Promise<unknown> {
+  async start(client: Client): Promise<unknown> {
     this.connection = client.connection as unknown as WireConnection;
     await this.options.check(client);
     return client.query(this.options.statement);
@@ -161,7 +161,7 @@ export class ReplicationStream {
 
   /** Also of a client that is still connecting, which the plugin has not seen yet. */
   #socket(): Duplex | undefined {
-    const { _client: client } = this.#service as unknown as { readonly _client: pg.Client | null };
+    const { _client: client } = this.#service as unknown as { readonly _client: Client | null };
     return this.#plugin.connection?.stream ?? client?.connection.stream;
   }
 
@@ -201,7 +201,7 @@ async function usesTls(connection: Connection, mirror: string): Promise<boolean>
 }
 
 /** Throws ConnectionFailed when this is not the server that was looked at: who it is now is for the next look. */
-async function checkSource(client: pg.Client, { source, from }: ReplicationOptions): Promise<void> {
+async function checkSource(client: Client, { source, from }: ReplicationOptions): Promise<void> {
   if (source === undefined) return;
   const { rows } = await client.query<Row>('IDENTIFY_SYSTEM');
   const { systemid, timeline, xlogpos } = rows[0] ?? {};
@@ -227,7 +227,7 @@ export async function readTimelineHistory(
   const session = { mirror: mirror.name, role: 'walsender' } as const;
   const tls = await usesTls(mirror.source, mirror.name);
   const config = await clientConfig(mirror.source, session, tls);
-  const client = new pg.Client({ ...config, replication: 'database' } as pg.ClientConfig);
+  const client = new Client({ ...config, replication: 'database' } as ClientConfig);
   client.on('error', () => undefined);
   try {
     await client.connect();

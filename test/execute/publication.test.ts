@@ -62,9 +62,10 @@ test('what was changed by hand is put right', async () => {
     (await pair.plan()).refusals.map((refusal) => refusal.error.code),
     ['SlotLost'],
   );
-  await pair.with({ onSlotLoss: 'Resync' }).execute();
-  assert.deepEqual((await pair.observe()).publication, publication);
-  assert.deepEqual((await pair.plan()).steps, []);
+  const resync = pair.with({ onSlotLoss: 'Resync' });
+  await resync.execute();
+  assert.deepEqual((await resync.observe()).publication, publication);
+  assert.deepEqual((await resync.plan()).steps, []);
 });
 
 test('a row filter and a column list are seen', async () => {

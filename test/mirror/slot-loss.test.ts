@@ -1,16 +1,21 @@
 /** What was to be streamed is gone, or is another source's: nothing goes on in silence, and there is a way out. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { inspect } from 'node:util';
+import { observe } from '../../src/observe/observe.ts';
+import { isEmptyPlan, type Plan } from '../../src/plan/plan.ts';
+import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { openSession } from '../../src/postgres/session.ts';
-import type { Status } from '../../src/status/status.ts';
+import { loadDirectory } from '../../src/spec/load.ts';
+import { isReady, type Status } from '../../src/status/status.ts';
 import type { Cluster } from '../servers/cluster.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { Backup, Standbys } from '../servers/copies.ts';
 import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
+import { InProcess } from './in-process.ts';
 import { Reader } from './reader.ts';
 import { TestMirror, type TestSpec } from './test-mirror.ts';
-import { Trap } from './trap.ts';
 
 const SETUP = /* sql */ `
 create table a (id int primary key, v text);
@@ -45,114 +50,122 @@ async function has(mirror: TestMirror, id: number): Promise<boolean> {
   return (await mirror.atDestination(`select from a where id = ${id}`)).length > 0;
 }
 
-/** Everything is as at the source, what is written now comes too, and there is nothing to do. */
+/** There is nothing left to do, and all is as at the source, with what is written now. */
 async function assertWhole(mirror: TestMirror, id: number): Promise<void> {
-  await mirror.waitReady();
+  const [file] = (await loadDirectory(mirror.mirrorDirectory)).mirrors;
+  assert.ok(file);
+  const options = { mirror: mirror.name, role: 'observer' } as const;
+  await using source = await openSession(file.source, options);
+  await using destination = await openSession(file.destination, options);
+  let plan: Plan | undefined;
+  await until(
+    async () => {
+      plan = planMirror(file, await observe(file, { source, destination }));
+      return isEmptyPlan(plan);
+    },
+    { timeoutMs: TIMEOUT_MS, late: async () => new Error(inspect(plan)) },
+  );
+  await mirror.waitFor(isReady);
   await insert(mirror, id);
   await mirror.caughtUp();
   await mirror.assertSame(TABLES);
-  await mirror.assertNothingToDo();
 }
 
-async function logged(mirror: TestMirror, text: string): Promise<string[]> {
-  return (await mirror.readLog()).split('\n').filter((line) => line.includes(text));
+const GIVEN_UP = 'the slot is given up';
+
+function given(loop: InProcess): string[] {
+  return loop.warnings.filter((line) => line.includes(GIVEN_UP));
 }
 
 async function slotState(mirror: TestMirror): Promise<string | undefined | null> {
   return (await mirror.atDestination('select slot_state from bunnydb.mirrors'))[0]?.['slot_state'];
 }
 
-test('a slot that was dropped by hand, then made again by hand, then given up by a raised counter and a kill -9', async () => {
+test('a slot that was dropped by hand, made again by hand, and given up by a raised counter and a kill -9', async () => {
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   const slot = `bunny_${mirror.name}`;
-  await mirror.write(spec());
-  await mirror.start();
-  await mirror.waitReady();
-  await mirror.kill();
-  await until(
-    async () => {
-      await mirror.atSource(`select pg_drop_replication_slot('${slot}')`).catch(() => undefined);
-      return (
-        (await mirror.atSource(`select from pg_replication_slots where slot_name = '${slot}'`))
-          .length === 0
-      );
-    },
-    { timeoutMs: TIMEOUT_MS, late: async () => new Error('the slot stays in use') },
-  );
+  await using loop = await InProcess.start(mirror, spec());
+  await mirror.waitFor(isReady);
+  await loop.stop();
+  await mirror.atSource(`select pg_drop_replication_slot('${slot}')`);
   await insert(mirror, 2_001);
-  const daemon = await mirror.start();
+  loop.start({ kind: 'present' });
   assert.match(
     await stopped(mirror, 'SlotLost'),
     new RegExp(`^slot ${slot} is gone\\. .*resyncGeneration`),
   );
   await mirror.atSource(`select pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
   await insert(mirror, 2_002);
-  daemon.signal('SIGHUP');
+  loop.lookAgain();
   assert.match(
     await stopped(mirror, 'TargetRewound'),
     /has confirmed \S+, and only \S+ was applied: .*restored.*made or moved the slot by hand/,
   );
   assert.ok(!(await has(mirror, 2_001)) && !(await has(mirror, 2_002)));
+  await loop.stop();
 
   // The new slot has to wait for it: that is when the daemon dies.
-  await using writer = await openSession(mirror.sourceEndpoint(), {
-    mirror: 'blocker',
-    role: 'writer',
-  });
+  const session = { mirror: 'blocker', role: 'writer' } as const;
+  await using writer = await openSession(mirror.sourceEndpoint(), session);
   await writer.query('begin');
   await writer.query("insert into public.b values (3000, 'held')");
-  await using reader = await Reader.start(mirror.destination, [
-    'select count(*) >= 1000 as whole from a',
-  ]);
+  const isWhole = 'select count(*) >= 1000 as whole from a';
+  await using reader = await Reader.start(mirror.destination, [isWhole]);
   await mirror.write(spec({ resyncGeneration: 1, resyncStrategy: 'swap' }));
+  await mirror.start();
   await until(async () => (await slotState(mirror)) === 'creating', {
     timeoutMs: TIMEOUT_MS,
     late: async () => new Error(await mirror.readLog()),
   });
   await mirror.kill();
   await writer.query('commit');
-  await mirror.start();
+  await using next = await InProcess.start(
+    mirror,
+    spec({ resyncGeneration: 1, resyncStrategy: 'swap' }),
+  );
   await assertWhole(mirror, 2_003);
   assert.ok((await reader.stop()).reads > 0);
-  assert.equal((await logged(mirror, 'the slot is given up')).length, 1);
+  const told = (await mirror.readLog()).split('\n').filter((line) => line.includes(GIVEN_UP));
+  assert.deepEqual([told.length, given(next).length], [1, 0]);
 });
 
-test('WAL that the source removed: beside a daemon that hangs, and while none runs', async () => {
-  const clusters = await sharedClusters();
-  await using mirror = await TestMirror.create(clusters, SETUP);
-  const trap = new Trap(mirror);
-  await mirror.write(spec());
-  const daemon = await mirror.start([], trap.node);
-  await mirror.waitReady();
+test('WAL that the source removed: while it was streamed, and while nobody read it', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
+  await using loop = await InProcess.start(mirror, spec());
+  await mirror.waitFor(isReady);
   await mirror.atSource("alter system set max_slot_wal_keep_size = '1MB'");
   await mirror.atSource('select pg_reload_conf()');
   try {
-    daemon.signal('SIGSTOP');
-    await removeWal(mirror);
+    const lock = await mirror.holdLockAtDestination('a', 'share');
     await insert(mirror, 2_001);
-    daemon.signal('SIGCONT');
-    assert.match(await stopped(mirror, 'SlotLost'), /was invalidated \(wal_status lost/);
-    const broken = await logged(mirror, '"code":"ConnectionFailed"');
-    assert.deepEqual(broken.filter((line) => line.includes('pass failed')).slice(1), []);
-    assert.ok(!(await has(mirror, 2_001)));
-
-    await trap.set({ checkpoint: 'snapshot-taken', table: 'public.a', nth: 1, action: 'hold' });
-    await mirror.write(spec({ onSlotLoss: 'Resync', snapshot: { tablesInParallel: 1 } }));
-    await trap.held(daemon);
-    // Taken back in the middle: what was begun goes on.
-    await mirror.write(spec({ onSlotLoss: 'Stop' }));
-    await trap.release();
-    await assertWhole(mirror, 2_002);
-
-    await mirror.stop();
     await removeWal(mirror);
-    await mirror.write(spec({ onSlotLoss: 'Resync' }));
-    await mirror.start();
-    await until(async () => (await logged(mirror, 'the slot is given up')).length === 2, {
-      timeoutMs: TIMEOUT_MS,
-      late: async () => new Error(await mirror.readLog()),
+    await insert(mirror, 2_002);
+    assert.match(await stopped(mirror, 'SlotLost'), /was invalidated \(wal_status lost/);
+    await lock.release();
+    const broken = loop.warnings.filter((line) => line.includes('ConnectionFailed'));
+    assert.deepEqual(broken.slice(1), []);
+    assert.ok(!(await has(mirror, 2_002)));
+
+    let takenBack: Promise<void> | undefined;
+    loop.at('snapshot-taken', 'public.a', () => {
+      takenBack = loop.write(spec({ onSlotLoss: 'Stop' }));
     });
+    await loop.write(spec({ onSlotLoss: 'Resync' }));
+    // What was begun goes on.
+    await until(() => takenBack !== undefined, {
+      timeoutMs: TIMEOUT_MS,
+      late: async () => new Error('nothing was copied'),
+    });
+    await takenBack;
     await assertWhole(mirror, 2_003);
+    assert.equal(given(loop).length, 1);
+
+    await loop.stop();
+    await removeWal(mirror);
+    await loop.write(spec({ onSlotLoss: 'Resync' }));
+    loop.start({ kind: 'present' });
+    await assertWhole(mirror, 2_004);
+    assert.equal(given(loop).length, 2);
   } finally {
     await mirror.atSource('alter system reset max_slot_wal_keep_size');
     await mirror.atSource('select pg_reload_conf()');
@@ -179,9 +192,8 @@ test('a destination that is restored from a backup', async () => {
   const { source } = await sharedClusters();
   await using destination = await startCluster();
   await using mirror = await TestMirror.create({ source, destination }, SETUP);
-  await mirror.write(spec());
-  await mirror.start();
-  await mirror.waitReady();
+  await using loop = await InProcess.start(mirror, spec());
+  await mirror.waitFor(isReady);
   await destination.stop('immediate');
   await using backup = await Backup.take(destination);
   await destination.start();
@@ -196,7 +208,7 @@ test('a destination that is restored from a backup', async () => {
   );
   await insert(mirror, 2_002);
   assert.ok(!(await has(mirror, 2_001)) && !(await has(mirror, 2_002)));
-  await mirror.write(spec({ onSlotLoss: 'Resync' }));
+  await loop.write(spec({ onSlotLoss: 'Resync' }));
   await assertWhole(mirror, 2_003);
 });
 
@@ -205,10 +217,8 @@ test('a source that fails over: to a standby that lacks what was applied, and to
   await using first = await startCluster();
   await using standbys = new Standbys();
   await using mirror = await TestMirror.create({ source: first, destination }, SETUP);
-  await mirror.write(spec());
-  await mirror.start();
-  await mirror.waitReady();
-  const onFirst = mirror.sourceEndpoint();
+  await using loop = await InProcess.start(mirror, spec());
+  await mirror.waitFor(isReady);
   const second = await standbys.add(first);
   await insert(mirror, 2_001);
   await mirror.caughtUp();
@@ -220,15 +230,13 @@ test('a source that fails over: to a standby that lacks what was applied, and to
   await second.start();
   await second.query('postgres', 'select pg_promote()');
   mirror.source = { ...mirror.source, cluster: second };
-  // A copy has its primary's password, which the daemon knows under its first port.
-  const at = ({ port }: Cluster): TestSpec['source'] => ({ ...onFirst, port });
-  await mirror.write(spec({ source: at(second) }));
+  await loop.write(spec());
   assert.match(
     await stopped(mirror, 'SlotLost'),
     /was applied up to \S+ on timeline 1, and the source left that at \S+ when it failed over to timeline 2/,
   );
   assert.ok(await has(mirror, 2_002));
-  await mirror.write(spec({ source: at(second), onSlotLoss: 'Resync' }));
+  await loop.write(spec({ onSlotLoss: 'Resync' }));
   await assertWhole(mirror, 2_003);
   assert.ok(!(await has(mirror, 2_002)));
 
@@ -239,11 +247,12 @@ test('a source that fails over: to a standby that lacks what was applied, and to
   await second.crash();
   await third.query('postgres', 'select pg_promote()');
   mirror.source = { ...mirror.source, cluster: third };
-  const copies = (await logged(mirror, 'the slot is given up')).length;
-  await mirror.write(spec({ source: at(third), onSlotLoss: 'Resync' }));
+  const copies = given(loop).length;
+  await loop.write(spec({ onSlotLoss: 'Resync' }));
   await assertWhole(mirror, 2_005);
-  assert.equal((await logged(mirror, 'the slot is given up')).length, copies);
-  assert.equal((await logged(mirror, 'failed over from timeline 2 to 3')).length, 1);
+  assert.equal(given(loop).length, copies);
+  const [ledger] = await mirror.atDestination('select source_timeline from bunnydb.mirrors');
+  assert.equal(ledger?.['source_timeline'], '3');
 });
 
 /** Returns when the standby has everything that its primary has written. */
@@ -263,21 +272,20 @@ test('another cluster and another database are taken only when the counter says 
   await using mirror = await TestMirror.create(clusters, SETUP);
   const slot = `bunny_${mirror.name}`;
   const former = mirror.source;
-  await mirror.write(spec());
-  await mirror.start();
-  await mirror.waitReady();
+  await using loop = await InProcess.start(mirror, spec());
+  await mirror.waitFor(isReady);
   const other = await clusters.destination.createDatabase();
   await clusters.destination.query(other, `${SETUP} update a set v = 'other'`);
   mirror.source = { cluster: clusters.destination, database: other };
-  await mirror.write(spec({ onSlotLoss: 'Resync' }));
+  await loop.write(spec({ onSlotLoss: 'Resync' }));
   assert.match(
     await stopped(mirror, 'IdentityChanged'),
     /^the source is cluster \d+; what was copied came from cluster \d+\. .*resyncGeneration/,
   );
-  await mirror.write(spec({ resyncGeneration: 1 }));
+  await loop.write(spec({ resyncGeneration: 1 }));
   await assertWhole(mirror, 2_001);
-  const [given = ''] = await logged(mirror, 'the slot is given up');
-  const [, where, drop = ''] = /"left":"(cluster \d+), database [^:]*: ([^;]*;)/.exec(given) ?? [];
+  const [, where, drop = ''] =
+    /"left":"(cluster \d+), database [^:]*: ([^;]*;)/.exec(given(loop)[0] ?? '') ?? [];
   assert.match(where ?? '', /^cluster/);
   await former.cluster.query(former.database, drop);
   assert.deepEqual(
@@ -291,7 +299,7 @@ test('another cluster and another database are taken only when the counter says 
   const third = await clusters.destination.createDatabase();
   await clusters.destination.query(third, `${SETUP} update a set v = 'third'`);
   mirror.source = { cluster: clusters.destination, database: third };
-  await mirror.write(spec({ resyncGeneration: 2 }));
+  await loop.write(spec({ resyncGeneration: 2 }));
   await assertWhole(mirror, 2_002);
   await former.cluster.dropDatabase(former.database);
   await clusters.destination.dropDatabase(other);
@@ -303,19 +311,18 @@ test("a mirror goes over to a DBA's publication and back, each time with a copy 
     (await mirror.atSource('select pubname from pg_publication order by 1')).map(
       (row) => row['pubname'] ?? '',
     );
-  await mirror.write(spec());
-  await mirror.start();
-  await mirror.waitReady();
+  await using loop = await InProcess.start(mirror, spec());
+  await mirror.waitFor(isReady);
   await mirror.atSource('create publication theirs for all tables');
-  await mirror.write(spec({ publication: 'theirs', onSlotLoss: 'Resync' }));
+  await loop.write(spec({ publication: 'theirs', onSlotLoss: 'Resync' }));
   assert.match(
     await stopped(mirror, 'ImmutableFieldChanged'),
     /^publication is theirs in the file; .*Take the edit back, or raise/,
   );
-  await mirror.write(spec({ publication: 'theirs', resyncGeneration: 1 }));
+  await loop.write(spec({ publication: 'theirs', resyncGeneration: 1 }));
   await assertWhole(mirror, 2_001);
   assert.deepEqual(await publications(), ['theirs']);
-  await mirror.write(spec({ resyncGeneration: 2 }));
+  await loop.write(spec({ resyncGeneration: 2 }));
   await assertWhole(mirror, 2_002);
   assert.deepEqual(await publications(), [`bunny_${mirror.name}`, 'theirs']);
 });
