@@ -22,6 +22,8 @@ export async function enterRemoved(
   signal: AbortSignal,
 ): Promise<Scope | 'gone' | 'standby'> {
   if (tenure.scope?.isWhole === true) return (await tenure.enter(mirror)) ?? 'standby';
+  // First of all what still copies.
+  if (tenure.scope !== undefined) await tenure.leave(tenure.scope.endedBy());
   const record = await readRecord(mirror, signal).catch((error: unknown) => {
     throw withWayOutUnknown(classify(error), mirror);
   });

@@ -83,12 +83,25 @@ export class InProcess implements AsyncDisposable {
     subscribe(CHECKPOINT_CHANNEL, listen);
   }
 
-  /** At the checkpoint every session is cut off, and the loop ends. Returns when it has. */
-  async cutOffAt(checkpoint: Checkpoint): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.at(checkpoint, '', () => void this.stop().then(resolve, reject));
-      this.become('removed');
+  /** The same, and resolves then. */
+  async passes(checkpoint: Checkpoint, table: string, work = (): void => undefined): Promise<void> {
+    return new Promise((resolve) => {
+      this.at(checkpoint, table, () => {
+        work();
+        resolve();
+      });
     });
+  }
+
+  /** At the checkpoint every session is cut off, and the loop ends. Returns when it has. */
+  async cutOffAt(checkpoint: Checkpoint, table = ''): Promise<void> {
+    let stopped = Promise.resolve();
+    const cut = this.passes(checkpoint, table, () => {
+      stopped = this.stop();
+    });
+    this.become('removed');
+    await cut;
+    await stopped;
   }
 
   /** Returns when nothing is left of the mirror. */

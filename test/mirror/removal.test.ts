@@ -127,23 +127,31 @@ insert into swapped select g, repeat('x', 1000) from generate_series(1, 2000) g;
 
 test('in the middle of a truncate and of a swap: foreign keys come back, nothing of a copy stays', async () => {
   await using mirror = await TestMirror.create(await sharedClusters(), RUNNING);
-  const spec = (resyncGeneration: number): TestSpec => ({
-    resyncGeneration,
-    tables: [{ source: 'public.filled' }, { source: 'public.swapped', resyncStrategy: 'swap' }],
+  const spec = (filled: number, swapped: number): TestSpec => ({
+    // The second copy takes a while: a range is a page.
+    ...(filled > 0 ? { snapshot: { rowsPerPartition: 1, maxParallelWorkers: 1 } } : {}),
+    tables: [
+      { source: 'public.filled', resyncGeneration: filled },
+      { source: 'public.swapped', resyncGeneration: swapped, resyncStrategy: 'swap' },
+    ],
   });
-  await using loop = await InProcess.start(mirror, spec(0));
+  await using loop = await InProcess.start(mirror, spec(0, 0));
   await ready(mirror);
   await mirror.atDestination(`
     create table kept (filled int references filled (id));
     create table broken (filled int references filled (id));
-    insert into broken values (1);`);
-  let emptied = 0;
-  for (const table of ['public.filled', 'public.swapped'])
-    loop.at('emptied', table, () => {
-      emptied += 1;
-      if (emptied === 2) loop.become('removed');
-    });
-  await loop.write(spec(1));
+    insert into broken values (2000);`);
+  const reader = await mirror.holdLockAtDestination('swapped', 'access share');
+  await loop.write(spec(0, 1));
+  await mirror.waitFor(({ status }) => status.tables[1]?.resync?.waitsFor !== undefined);
+  const filling = loop.passes('range-copied', 'public.filled');
+  await loop.write(spec(1, 1));
+  await filling;
+  const other = await mirror.holdLockAtDestination('filled', 'share');
+  loop.become('removed');
+  await mirror.waitFor(({ status }) => status.state === 'TERMINATING');
+  await Promise.all([reader.release(), other.release()]);
+  loop.lookAgain();
   await loop.gone();
   assert.deepEqual(await remains(mirror), [
     'foreign key that is not valid broken.broken_filled_fkey',
@@ -199,12 +207,7 @@ test('a file that comes back stops the removal, also after a crash: everything i
     await mirror.caughtUp();
     await mirror.assertSame(['a', 'b']);
   };
-  const back = new Promise<void>((resolve) => {
-    loop.at('publication-dropped', '', () => {
-      loop.become('present');
-      resolve();
-    });
-  });
+  const back = loop.passes('publication-dropped', '', () => loop.become('present'));
   loop.become('removed');
   await back;
   await mirror.atSource('update a set n = n + 1');
@@ -223,15 +226,8 @@ test('a first copy that was cut off by the removal is made again, whatever rows 
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   const spec = { snapshot: { rowsPerPartition: 100 }, tables: TABLES };
   await using loop = await InProcess.start(mirror, spec);
-  await new Promise<void>((resolve) => {
-    loop.at('range-copied', 'public.a', () => {
-      loop.at('slot-released', '', () => {
-        loop.become('present');
-        resolve();
-      });
-      loop.become('removed');
-    });
-  });
+  await loop.passes('range-copied', 'public.a', () => loop.become('removed'));
+  await loop.passes('slot-released', '', () => loop.become('present'));
   await ready(mirror);
   await mirror.assertSame(['a', 'b']);
 });
@@ -311,17 +307,33 @@ test('a table out of the list, with Delete: dropped, or named and tried again wh
   assert.deepEqual(await leftovers(mirror), []);
 });
 
-test('kill -9 at each step of a removal: the next daemon goes on', async () => {
+test('cut off after each step of a removal: the next one goes on', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
+  await using loop = await InProcess.start(mirror, { deletionPolicy: 'Delete', tables: TABLES });
+  await ready(mirror);
+  for (const checkpoint of REMOVAL_CHECKPOINTS) {
+    await loop.cutOffAt(checkpoint, checkpoint === 'table-dropped' ? 'public.a' : '');
+    assert.equal(loop.retired, 0);
+    loop.start({ kind: 'removed' });
+  }
+  await loop.gone();
+  assert.deepEqual(await remains(mirror), []);
+});
+
+test('kill -9 in a removal: the next daemon goes on, though the file is away; a later file is a new mirror', async () => {
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   const trap = new Trap(mirror);
   const grace = ['--removal-grace', '0s'];
-  await mirror.write({ deletionPolicy: 'Delete', tables: TABLES });
+  const spec = { deletionPolicy: 'Delete', tables: TABLES };
+  await mirror.write(spec);
   // A directory without any file is a lost mount.
   await writeFile(join(mirror.mirrorDirectory, 'peer.yaml'), PEER);
   let daemon = await mirror.start(grace, trap.node);
   await ready(mirror);
-  for (const checkpoint of REMOVAL_CHECKPOINTS) {
-    const table = checkpoint === 'table-dropped' ? 'public.a' : '';
+  for (const [checkpoint, table] of [
+    ['slot-forgotten', ''],
+    ['table-dropped', 'public.a'],
+  ] as const) {
     await trap.set({ checkpoint, table, nth: 1, action: 'kill' });
     await rm(join(mirror.mirrorDirectory, 'mirror.yaml'), { force: true });
     await trap.killed(daemon);
@@ -332,8 +344,7 @@ test('kill -9 at each step of a removal: the next daemon goes on', async () => {
     late: async () => new Error(await daemon.logTail()),
   });
   assert.deepEqual(await remains(mirror), []);
-  await mirror.write({ deletionPolicy: 'Delete', tables: TABLES });
+  await mirror.write(spec);
   await ready(mirror);
   await mirror.assertSame(['a', 'b']);
-  await mirror.assertNothingToDo();
 });
