@@ -52,6 +52,8 @@ export class Standby implements AsyncDisposable {
   /** What the session leads to. */
   #mirror: Mirror | undefined;
   #isAnnounced = false;
+  /** The source was not reached at the last probe. */
+  #isCutOff = false;
   /** When it was first seen that nobody has the mirror, of those looks that all say so. */
   #freeSinceMs: number | undefined;
   /** When another was first seen to have the mirror, of those looks that all say so. */
@@ -212,11 +214,15 @@ export class Standby implements AsyncDisposable {
       await source.close();
     } catch (thrown) {
       const { code, message } = classify(thrown);
-      log.warn({ code, reason: message }, 'cannot reach the source: stands by for nobody');
+      const level = this.#isCutOff ? 'debug' : 'warn';
+      log[level]({ code, reason: message }, 'cannot reach the source: stands by for nobody');
+      this.#isCutOff = true;
       if (this.#isAnnounced) await withdrawStandby(session, name);
       this.#isAnnounced = false;
       return;
     }
+    if (this.#isCutOff) log.info('reaches the source again: stands by');
+    this.#isCutOff = false;
     if (!this.#isAnnounced) await announceStandby(session, name);
     this.#isAnnounced = true;
   }
