@@ -11,7 +11,9 @@ import {
   addConstraintUsingIndexSql,
   createIndexSql,
   dropIndexConcurrentlySql,
+  numberedName,
 } from '../sql/key-ddl.ts';
+import { quoteTable } from '../sql/quote.ts';
 import type { ExecuteContext } from './context.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -32,7 +34,8 @@ export async function buildKeys(
 ): Promise<void> {
   const { destination, mirror, log } = ctx;
   const { constraints } = await missingParts(ctx, table, source);
-  for (const constraint of constraints) {
+  for (const missing of constraints) {
+    const constraint = await underFreeName(destination, table.destination, missing);
     await destination.query(addConstraintSql(table.destination, constraint));
     log.debug({ constraint: constraint.name }, 'constraint added');
   }
@@ -46,7 +49,8 @@ export async function buildIndexes(
   source: TableShape,
 ): Promise<void> {
   const { destination, log } = ctx;
-  for (const index of (await missingParts(ctx, table, source)).indexes) {
+  for (const missing of (await missingParts(ctx, table, source)).indexes) {
+    const index = await underFreeName(destination, table.destination, missing);
     await dropInvalidIndex(destination, table.destination, index.name);
     await destination.query(createIndexSql(table.destination, index, { concurrently: false }));
     log.debug({ index: index.name }, 'index created');
@@ -78,7 +82,10 @@ export async function createConstraint(
   const name = table.destination;
   const actual = await observeDestinationShape(destination, name);
   const changed = actual !== undefined && !hasPart(actual, constraint);
-  if (changed) await addConstraint(destination, actual, constraint);
+  if (changed) {
+    const named = await underFreeName(destination, name, constraint);
+    await addConstraint(destination, actual, named);
+  }
   return {
     step: kind,
     table: name,
@@ -124,8 +131,9 @@ export async function createIndex(
   const changed = actual !== undefined && !hasPart(actual, index);
   if (changed) {
     const concurrently = actual.kind !== 'partitioned';
-    const sql = createIndexSql(name, index, { concurrently });
-    if (concurrently) await buildConcurrently(destination, name, { name: index.name, sql });
+    const named = await underFreeName(destination, name, index);
+    const sql = createIndexSql(name, named, { concurrently });
+    if (concurrently) await buildConcurrently(destination, name, { name: named.name, sql });
     else await destination.query(sql);
   }
   return {
@@ -134,6 +142,30 @@ export async function createIndex(
     changed,
     message: `index ${index.name} on ${formatTableName(name)}`,
   };
+}
+
+/** A relation of that name that is no index of the table. */
+const SELECT_NAMESAKE = /* sql */ `
+select 1 as found
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = $2
+  and not exists (select from pg_index i where i.indexrelid = c.oid and i.indrelid = to_regclass($3))`;
+
+/**
+ * An index shares its name with no other relation of its schema, and a table may have come from another
+ * one, or under another name. Then it gets a number, as the server's own would.
+ */
+async function underFreeName<P extends ConstraintShape | IndexShape>(
+  session: Session,
+  table: TableName,
+  part: P,
+): Promise<P> {
+  for (let number = 0; ; number += 1) {
+    const name = number === 0 ? part.name : numberedName(part.name, number);
+    const values = [table.schema, name, quoteTable(table)];
+    if ((await session.query(SELECT_NAMESAKE, values)).length === 0) return { ...part, name };
+  }
 }
 
 function hasPart(actual: TableShape, part: ConstraintShape | IndexShape): boolean {

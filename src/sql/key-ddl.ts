@@ -41,6 +41,16 @@ export function dropIndexConcurrentlySql(table: TableName, name: string): string
   return `drop index concurrently if exists ${quoteTable({ schema: table.schema, name })}`;
 }
 
+/** As long as a name may be, in bytes; the server cuts off the rest. */
+const MAX_NAME_BYTES = 63;
+
+/** The name with a number at its end, no longer than a name may be. */
+export function numberedName(name: string, number: number): string {
+  const letters = [...name];
+  while (Buffer.byteLength(`${letters.join('')}${number}`) > MAX_NAME_BYTES) letters.pop();
+  return `${letters.join('')}${number}`;
+}
+
 /** Of one that no constraint owns, beside running writers. */
 export function dropIndexSql(table: TableName, name: string): string {
   return `drop index concurrently ${quoteTable({ schema: table.schema, name })}`;
