@@ -2,6 +2,7 @@
 import { ERROR_RULES, type ErrorCode, type MirrorError } from '../core/errors.ts';
 import type { SpecProblem } from '../core/intent.ts';
 import { formatTableName } from '../core/table-name.ts';
+import type { TableFailure } from '../core/table-state.ts';
 import { describeStep } from '../plan/describe.ts';
 import { driftOf } from '../plan/drifted.ts';
 import type { Step } from '../plan/plan.ts';
@@ -102,6 +103,9 @@ function ready({ view, state, tables }: Known): Verdict {
   if (state === 'SNAPSHOTTING')
     return no('InitialCopy', `${count(live, tables.length)} tables are live`);
   if (state === 'RESYNCING') return no('ResyncInProgress', resyncingLine(tables));
+  const [stuck] = stuckRetirements(view);
+  if (stuck !== undefined)
+    return no(stuck[1].code, `${stuck[0]} is out of the file and not gone: ${oneLine(stuck[1])}`);
   const isStreaming = view.plan !== undefined && view.stream !== undefined;
   const owed = view.plan?.steps.filter(isOwed) ?? [];
   if (isStreaming && owed.length > 0 && owed.every(isHeld))
@@ -254,7 +258,7 @@ function suspendedLine({ mirror: { suspendReason } }: MirrorView): string {
 }
 
 function terminatingLine(view: MirrorView): string {
-  const error = mirrorError(view);
+  const error = mirrorError(view) ?? [...view.failures.values()][0];
   const line = `its file was removed (deletionPolicy ${view.mirror.deletionPolicy})`;
   return error === undefined ? line : `${line}; ${oneLine(error)}`;
 }
@@ -262,6 +266,13 @@ function terminatingLine(view: MirrorView): string {
 function leavingLine({ leaving }: MirrorView): string {
   const names = leaving.map(formatTableName).join(', ');
   return `no longer in the file: ${names}; retired when that was so for the removal grace`;
+}
+
+/** Tables that the file does not name any more, and that cannot be let go of yet. */
+function stuckRetirements({ mirror, failures }: MirrorView): [string, TableFailure][] {
+  const isNamed = (key: string): boolean =>
+    mirror.tables.some(({ source }) => formatTableName(source) === key);
+  return [...failures].filter(([key]) => !isNamed(key));
 }
 
 function mirrorError(view: MirrorView): MirrorError | undefined {

@@ -106,6 +106,7 @@ test('Delete: a table that something depends on stays and is named; without that
     /^public\.a cannot be dropped: view public\.totals depends on table public\.a$/,
   );
   assert.equal(status.status.state, 'TERMINATING');
+  await mirror.waitFor((now) => readyLine(now).includes('view public.totals'));
   assert.deepEqual(await remains(mirror), [
     'ledger: a',
     `ledger: ${mirror.name}`,
@@ -287,10 +288,9 @@ test('a table out of the list, with Delete: dropped, or named and tried again wh
   await mirror.waitForPhase('d', 'Live');
   await mirror.atSource('insert into a values (5000, 5000)');
   await mirror.waitForRows('a', 1001);
-  await until(() => loop.warnings.some((line) => line.includes('public.of_c')), {
-    timeoutMs: 30_000,
-    late: async () => new Error(loop.warnings.join('')),
-  });
+  await mirror.waitFor((now) =>
+    /^public\.c is out of the file and not gone: .* view public\.of_c depends/.test(readyLine(now)),
+  );
   assert.match(loop.warnings.join(''), /"table":"public\.c","code":"DropObstructed"/);
   assert.deepEqual(
     (await remains(mirror)).filter((line) => line.startsWith('table')),
