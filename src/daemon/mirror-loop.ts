@@ -210,7 +210,7 @@ export class MirrorLoop {
     } catch (thrown) {
       // Why the stream ended is the reason, not that the pass was cut off with it.
       const error = this.#scope?.endedBy() ?? classify(thrown);
-      if (error.code === 'NotOwner') return await this.#lost(error);
+      if (error.code === 'NotOwner') return this.#lost(error);
       if (error.code === 'SlotBusy' && this.#tenure.maySlotBeBusy) return BUSY_SLOT_MS;
       this.#failed(error);
       this.#count(error, startMs);

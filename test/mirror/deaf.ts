@@ -2,15 +2,16 @@
 import { Socket } from 'node:net';
 
 const port = Number(process.env['BUNNYDB_TEST_DEAF']);
-const { connect } = Socket.prototype;
+const connect: unknown = Reflect.get(Socket.prototype, 'connect');
+if (typeof connect !== 'function') throw new Error('a socket connects in another way');
 
-Socket.prototype.connect = function (this: Socket, ...args: readonly unknown[]): Socket {
-  const wanted: readonly unknown[] = args.flat();
-  const isRefused = wanted.some(
-    (one) =>
-      one === port ||
-      (typeof one === 'object' && one !== null && 'port' in one && one.port === port),
+function leadsThere(one: unknown): boolean {
+  return (
+    one === port || (typeof one === 'object' && one !== null && 'port' in one && one.port === port)
   );
-  const to = isRefused ? [1, '127.0.0.1'] : args;
-  return Reflect.apply(connect as (...all: unknown[]) => Socket, this, to);
-} as typeof connect;
+}
+
+Reflect.set(Socket.prototype, 'connect', function (this: Socket, ...args: unknown[]): unknown {
+  // Port 1: nobody listens there.
+  return Reflect.apply(connect, this, args.flat().some(leadsThere) ? [1, '127.0.0.1'] : args);
+});

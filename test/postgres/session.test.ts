@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { MirrorError } from '../../src/core/errors.ts';
 import type { Connection } from '../../src/core/mirror.ts';
 import { copyInto } from '../../src/postgres/copy-streams.ts';
+import { applicationName } from '../../src/postgres/application-name.ts';
 import { openSession, type Session, type SessionOptions } from '../../src/postgres/session.ts';
 import type { Cluster } from '../servers/cluster.ts';
 import { sharedClusters } from '../servers/shared.ts';
@@ -122,7 +123,7 @@ test('options: timeouts, read only, and a name that says what the session is for
   assert.deepEqual(row, {
     statement: '1234ms',
     lock: '321ms',
-    name: `bunnydb:${'x'.repeat(80)}`.slice(0, 63),
+    name: applicationName('x'.repeat(80), 'verifier'),
   });
   await assert.rejects(session.query('create table public.t ()'), { code: 'ReadOnly' });
 });
