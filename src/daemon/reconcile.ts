@@ -10,7 +10,7 @@ import type { Outcome } from '../execute/outcome.ts';
 import { adoptTable, cancelCopy, removeShadow, retireTable } from '../execute/stream-steps.ts';
 import { observeMirror, observeTables, type MirrorLook } from '../observe/observe.ts';
 import type { Step } from '../plan/plan.ts';
-import { mayStream, planMirror } from '../plan/plan-mirror.ts';
+import { earlyRefusals, mayStream, planMirror } from '../plan/plan-mirror.ts';
 import { readLedger, type Owner } from '../postgres/ledger.ts';
 import {
   attemptIfDue,
@@ -41,8 +41,13 @@ export async function reconcile(
   { log, isDue }: ReconcileOptions,
 ): Promise<PassResult> {
   const look = await observeMirror(mirror, scope);
+  const [refusal] = earlyRefusals(mirror, look);
+  // Also where a locked table keeps the rest from being seen.
+  if (refusal !== undefined) await scope.stopStream();
   await resumeStream(scope, mirror, look);
-  const observed = await observeTables(mirror, scope, look);
+  const observed = await observeTables(mirror, scope, look).catch((error: unknown) => {
+    throw refusal !== undefined && scope.isWhole ? refusal.error : error;
+  });
   const plan = planMirror(mirror, observed);
   const books = { outcomes: [], tableErrors: new Map(), left: new Set<Step>(), error: undefined };
   const pass: Pass = { scope, mirror, log, isDue, observed, plan, ...books };

@@ -67,7 +67,8 @@ type MirrorLook = Omit<Observed, 'tables' | 'publication'> & {
  * up for hours. Only where no table could forbid it: else it starts when the plan is known, as a
  * first time does.
  */
-export function mayStream(mirror: Mirror, { gone, publication, ...look }: MirrorLook): boolean {
+export function mayStream(mirror: Mirror, look: MirrorLook): boolean {
+  const { gone, publication } = look;
   const { version, mirror: record } = look.ledger;
   if (mirror.suspend || version < LEDGER_MIGRATIONS.length) return false;
   if (record?.slotState !== 'created') return false;
@@ -75,13 +76,26 @@ export function mayStream(mirror: Mirror, { gone, publication, ...look }: Mirror
   if (gone.length > 0) return false;
   // Whether one of the tables is partitioned is not known yet.
   if (mirror.publication.managed && publication?.viaPartitionRoot !== true) return false;
+  const { slot, refusals } = judgeMirror(mirror, look);
+  return slot.steps.length === 0 && refusals.length === 0;
+}
+
+/** Why nothing of the mirror may go on, as far as that is known before the tables are looked at. */
+export function earlyRefusals(mirror: Mirror, look: MirrorLook): readonly Refusal[] {
+  return mirror.suspend ? [] : judgeMirror(mirror, look).refusals;
+}
+
+function judgeMirror(
+  mirror: Mirror,
+  { gone: _gone, publication, ...look }: MirrorLook,
+): { slot: SlotPlan; refusals: readonly Refusal[] } {
   const observed: Observed = {
     ...look,
     publication: publication && { ...publication, tables: [], partial: [] },
     tables: [],
   };
   const slot = planSlot(mirror, observed);
-  return slot.steps.length === 0 && refusalsOfMirror(mirror, observed, slot).length === 0;
+  return { slot, refusals: refusalsOfMirror(mirror, observed, slot) };
 }
 
 interface Verdict {

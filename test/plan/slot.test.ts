@@ -5,7 +5,7 @@ import type { Lsn } from '../../src/core/lsn.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
 import type { TableState } from '../../src/core/table-state.ts';
 import { describeStep } from '../../src/plan/describe.ts';
-import { mayStream, planMirror } from '../../src/plan/plan-mirror.ts';
+import { earlyRefusals, mayStream, planMirror } from '../../src/plan/plan-mirror.ts';
 import {
   MIRROR_RECORD,
   mirror,
@@ -267,6 +267,10 @@ test('nothing is streamed before what may have been lost was judged', () => {
     ['another publication, acknowledged', {}, bumped(THEIRS)],
   ];
   for (const [what, world, file] of none) assert.ok(!may(world, file), what);
+  const early = (world: World): string[] =>
+    earlyRefusals(mirror(), { ...observed(world), gone: [] }).map(({ error }) => error.code);
+  assert.deepEqual(early({}), []);
+  assert.deepEqual(early({ slot: LOST }), ['SlotLost']);
 });
 
 test('a refusal says what is wrong and every way out', () => {
