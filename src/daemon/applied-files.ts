@@ -4,7 +4,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { driverCode } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { parseApplied, renderApplied } from './applied.ts';
+import { appliedKey, parseApplied, renderApplied } from './applied.ts';
 import type { KnownMirror } from './known-mirror.ts';
 
 const ENDING = '.yaml';
@@ -12,7 +12,7 @@ const ENDING = '.yaml';
 export class AppliedFiles {
   readonly #dir: string;
   readonly #log: Log;
-  /** The texts as they are on disk, by the mirror's name. */
+  /** What is on disk by our doing, by the mirror's name: see appliedKey. */
   readonly #written = new Map<string, string>();
   #hasFailed = false;
 
@@ -32,7 +32,7 @@ export class AppliedFiles {
         this.#log.warn({ mirror: name, file }, 'this is no last good spec; it is left alone');
         continue;
       }
-      this.#written.set(name, text);
+      this.#written.set(name, appliedKey(mirror));
       known.set(name, mirror);
     }
     return known;
@@ -49,15 +49,15 @@ export class AppliedFiles {
     }
   }
 
-  /** Written when it differs, or is gone from `there`. Never throws: a mirror needs this only at the next start. */
+  /** Written when it differs, or is not `there`. Never throws: a mirror needs this only at the next start. */
   async keep(known: KnownMirror, there: ReadonlySet<string> | undefined): Promise<void> {
     const { name } = known.mirror;
-    const text = renderApplied(known);
-    if (this.#written.get(name) === text && there?.has(name) !== false) return;
+    const key = appliedKey(known);
+    if (this.#written.get(name) === key && there?.has(name) === true) return;
     await this.#attempt(async () => {
       await mkdir(this.#dir, { recursive: true });
-      await this.#replace(this.#path(name), text);
-      this.#written.set(name, text);
+      await this.#replace(this.#path(name), renderApplied(known));
+      this.#written.set(name, key);
     });
   }
 

@@ -57,6 +57,14 @@ export function renderApplied({
   return HEADER + stringify(document, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
+/** Equal when renderApplied would give the same text; costs less. */
+export function appliedKey({ mirror, leaving, waiting, presence }: KnownMirror): string {
+  const { specHash, file } = mirror;
+  const rows = leaving.map(({ table }) => rowOf(table));
+  const sources = waiting.map(({ source }) => source);
+  return JSON.stringify([specHash, file, rows, sources, presence.kind === 'removed']);
+}
+
 function rowOf(table: MirrorTable): AppliedDocument['applied']['leaving'][number] {
   return {
     source: formatTableName(table.source),

@@ -98,7 +98,11 @@ function decideKnown(known: KnownMirror, files: Files): KnownMirror {
   const [mirror, written] = [files.mirrors.get(name), files.snapshot.written.get(name)];
   if (mirror !== undefined && written !== undefined)
     return follow(known, { mirror, written }, files);
-  const errors = files.errors.filter((error) => error.mirror === name || error.file === file);
+  // What is in the file of a mirror that is being taken down is another one, unless it has its name.
+  const isOurs = known.presence.kind !== 'removed';
+  const errors = files.errors.filter(
+    (error) => error.mirror === name || (isOurs && error.file === file),
+  );
   if (errors.length === 0) return miss(known, files);
   return {
     ...withoutTime(known),

@@ -1,7 +1,7 @@
 /** Paths -> Snapshot: the files as they were at one moment, read by read-directory.ts. */
 import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { Clock } from '../core/clock.ts';
+import { systemClock, type Clock } from '../core/clock.ts';
 import { classify } from '../core/errors.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { GitLock } from './git-lock.ts';
@@ -18,7 +18,9 @@ const PAUSE_MS = 200;
  * Throws InvalidSpec when the directory itself cannot be read; a file that cannot is a diagnostic.
  */
 export async function loadDirectory(dir: string): Promise<Snapshot> {
-  const { files, settled } = await readDirectory(dir);
+  const { files, settled } = await readDirectory(dir, {
+    pause: async () => systemClock.sleep(PAUSE_MS),
+  });
   const snapshot = readSnapshot(files);
   if (settled) return snapshot;
   return { ...snapshot, diagnostics: [unsettled(dir), ...snapshot.diagnostics], complete: false };

@@ -171,7 +171,10 @@ test('written once, read back; deleted while its file is there it comes again', 
   assert.equal(readFileSync(path, 'utf8'), renderApplied(known));
   rmSync(statusDir, { recursive: true });
   assert.equal(files.wasTakenAway('shop', await files.list()), false, 'a lost mount');
+  await files.keep(known, await files.list());
+  assert.equal(readFileSync(path, 'utf8'), renderApplied(known), 'comes again with its folder');
   await files.remove('shop');
+  assert.deepEqual([...((await files.list()) ?? [])], []);
 });
 
 test('a file of somebody else is logged and left alone', async (t) => {

@@ -234,3 +234,17 @@ test('a suspended mirror is never removed, and says what to do', async (t) => {
   await folder.look(GRACE_MS);
   assert.deepEqual(folder.sketch(), ['shop removed [users]']);
 });
+
+test('a removal under way is not taken back by a broken file without its name', async (t) => {
+  const folder = Folder.with(t, { 'shop.yaml': SHOP, 'from.yaml': PEER });
+  await folder.look();
+  folder.remove('shop.yaml');
+  await folder.look();
+  await folder.look(GRACE_MS);
+  folder.write('shop.yaml', 'kind: [');
+  await folder.look();
+  assert.deepEqual(folder.sketch(), REMOVED);
+  folder.write('shop.yaml', SHOP.replace('tables', 'tabels'));
+  await folder.look();
+  assert.deepEqual(folder.sketch(), ['shop present [users orders] SchemaInvalid']);
+});

@@ -50,7 +50,7 @@ async function assertWhole(
     if (look.kind !== 'files' || !look.snapshot.complete) continue;
     const { mirrors } = look.snapshot;
     const commits = new Set(mirrors.map(({ tables }) => tables[0]?.source.name.split('_')[2]));
-    assert.equal(commits.size, 1, `half of one commit and half of another: ${[...commits]}`);
+    assert.equal(commits.size, 1, `half of one commit and half of another: ${[...commits].join()}`);
     const [commit] = commits;
     whole += 1;
     if (keys === 'may be missing') continue;
