@@ -105,7 +105,7 @@ test('a schema that cannot be made stops neither the stream nor a resync of anot
     `${SETUP} create schema other; create table other.c (id int primary key); insert into other.c values (1);`,
   );
   await mirror.write({ tables: BOTH });
-  await mirror.start();
+  await mirror.start(['--removal-grace', '1s']);
   await mirror.waitReady();
   await mirror.stop();
   await mirror.atDestination(`
