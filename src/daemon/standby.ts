@@ -10,6 +10,7 @@ import type { Mirror } from '../core/mirror.ts';
 import { listenForRequests, type Owner } from '../postgres/ledger.ts';
 import {
   announceStandby,
+  endOwnSession,
   endSilentOwner,
   nameSession,
   readStanding,
@@ -30,6 +31,8 @@ const LOOK_JITTER_MS = 1_000;
 const PROBE_MS = 60_000;
 /** A daemon that failed with the mirror leaves it to the others for a while. */
 const PENANCE_MS = 5 * 60_000;
+/** What went wrong for all of them is first the former owner's to tell. */
+const REMEMBERED_MS = 60_000;
 
 export interface StandbyOptions {
   readonly peers: Peers;
@@ -58,6 +61,8 @@ export class Standby implements AsyncDisposable {
   #freeSinceMs: number | undefined;
   /** When another was first seen to have the mirror, of those looks that all say so. */
   #sinceMs: number | undefined;
+  /** When another was last seen to have it. */
+  #seenMs = -Infinity;
   /** Another had it before, since this daemon had it last. */
   #isFromAnother = false;
   /** When the source is to be tried next. */
@@ -82,12 +87,12 @@ export class Standby implements AsyncDisposable {
 
   /**
    * One look, and what follows from it. Undefined while another daemon has the mirror, or is to get it.
-   * Throws MirrorError when one of the databases cannot be reached; then nobody is known to have it.
+   * Throws MirrorError when one of the databases cannot be reached; some time later nobody is known to have it.
    */
   async tryToTake(mirror: Mirror): Promise<Taken | undefined> {
     try {
       const session = await this.#connected(mirror);
-      const standing = await readStanding(session, mirror.name);
+      const standing = await this.#look(session, mirror.name);
       const nowMs = this.#options.clock.monotonicMs();
       if (standing.owner !== undefined) this.#freeSinceMs = undefined;
       else this.#freeSinceMs ??= nowMs;
@@ -103,10 +108,19 @@ export class Standby implements AsyncDisposable {
       if (move === 'end-owner') await this.#endOwner(session, mirror);
       return taken;
     } catch (error) {
-      this.#sinceMs = undefined;
+      if (this.#options.clock.monotonicMs() - this.#seenMs > REMEMBERED_MS)
+        this.#sinceMs = undefined;
       await this.#close();
       throw error;
     }
+  }
+
+  async #look(session: Session, mirror: string): Promise<Standing> {
+    const { id } = this.#options.peers;
+    const standing = await readStanding(session, mirror);
+    if (standing.owner?.daemon !== id) return standing;
+    await endOwnSession(session, mirror, id);
+    return readStanding(session, mirror);
   }
 
   /** This daemon has let go of the mirror; the next in line takes it. */
@@ -199,7 +213,10 @@ export class Standby implements AsyncDisposable {
     const nowMs = clock.monotonicMs();
     if (this.#sinceMs === undefined) log.info('another daemon runs the mirror: stands by');
     this.#sinceMs ??= nowMs;
-    this.#isFromAnother ||= owner !== undefined;
+    if (owner !== undefined) {
+      this.#isFromAnother = true;
+      this.#seenMs = nowMs;
+    }
     const isDue = nowMs >= this.#probeDueMs;
     if (peers.shares && owner !== undefined && isDue) await this.#probe(session, mirror);
   }

@@ -11,6 +11,8 @@ export interface Standing {
   readonly owner:
     | {
         readonly pid: number;
+        /** Its id; undefined when it did not say. */
+        readonly daemon: number | undefined;
         /** For how long it has said nothing; undefined while it works, and where we may not see it. */
         readonly silentSeconds: number | undefined;
       }
@@ -49,6 +51,7 @@ export async function readStanding(session: Session, mirror: string): Promise<St
   const names = namesOf(mirror, WORKERS);
   const [row] = await session.query(sql.SELECT_STANDING, [mirror, names], 'standing');
   const pid = row?.['pid'] ?? undefined;
+  const daemon = row?.['daemon'] ?? undefined;
   const silent = row?.['silent_seconds'] ?? undefined;
   return {
     owner:
@@ -56,6 +59,7 @@ export async function readStanding(session: Session, mirror: string): Promise<St
         ? undefined
         : {
             pid: Number(pid),
+            daemon: daemon === undefined ? undefined : Number(daemon),
             silentSeconds: silent === undefined ? undefined : Number(silent),
           },
     standbys: idsIn(row),
@@ -84,6 +88,15 @@ export async function nameSession(
 /** Lets go of the mirror and tells who stands by. Nothing of it may be under way any more. */
 export async function giveUpMirror(session: Session, mirror: string): Promise<void> {
   await session.query(sql.GIVE_UP_MIRROR, [mirror]);
+}
+
+/** A session of this very daemon that it has closed, and that has not noticed yet. */
+export async function endOwnSession(
+  session: Session,
+  mirror: string,
+  daemon: number,
+): Promise<void> {
+  await session.query(sql.END_OWN_OWNER, [mirror, namesOf(mirror, WORKERS), daemon]);
 }
 
 /** False when it spoke meanwhile or is gone already. Throws PermissionDenied when it is another role's. */

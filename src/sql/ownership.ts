@@ -66,23 +66,30 @@ select coalesce(string_agg(id::text, ' ' order by id), '') as standbys from stan
  */
 const OWNER = /* sql */ `
 owner as (
-  select lock.pid, case
+  select lock.pid, daemon.key as daemon, case
     when activity.state like 'idle%' then activity.state_change
     when activity.state = 'active' and activity.wait_event_type = 'Lock' then (
       select max(other.state_change) from pg_stat_activity other
       where other.pid = any (pg_blocking_pids(lock.pid))
         and other.state like 'idle in transaction%' and other.application_name = any ($2::text[])
     ) end as silent_since
-  from locks lock left join pg_stat_activity activity on activity.pid = lock.pid
+  from locks lock
+  left join locks daemon on daemon.pid = lock.pid and daemon.class = 70201142
+  left join pg_stat_activity activity on activity.pid = lock.pid
   where lock.class = 70201140 and lock.key = hashtext($1)::bigint & 4294967295
 )`;
 
 /** One row, also while nobody owns it. */
 export const SELECT_STANDING = /* sql */ `
 with ${LOCKS}, ${OWNER}
-select owner.pid, extract(epoch from clock_timestamp() - owner.silent_since) as silent_seconds,
+select owner.pid, owner.daemon, extract(epoch from clock_timestamp() - owner.silent_since) as silent_seconds,
   (select coalesce(string_agg(id::text, ' ' order by id), '') from standbys) as standbys
 from (select) one left join owner on true`;
+
+/** What is left of a daemon's own session that it has closed: its statement may still run. */
+export const END_OWN_OWNER = /* sql */ `
+with ${LOCKS}, ${OWNER}
+select pg_terminate_backend(pid, 5000) as ended from owner where daemon = $3`;
 
 /** Looks again, and ends it only if it is still as silent. Waits until it is gone. */
 export const END_SILENT_OWNER = /* sql */ `

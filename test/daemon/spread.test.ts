@@ -78,21 +78,27 @@ test('of those who stand by one takes a free mirror at once, and the others only
 test('an owner is ended when it was silent for 20 s, and never while it works or cannot be seen', () => {
   const move = (silentSeconds: number | undefined, change: Partial<Applicant> = {}): string =>
     nextMove(
-      applicant({ standing: { owner: { pid: 1, silentSeconds }, standbys: [] }, ...change }),
+      applicant({
+        standing: { owner: { pid: 1, daemon: 9, silentSeconds }, standbys: [] },
+        ...change,
+      }),
     );
   assert.equal(move(undefined), 'wait');
   assert.equal(move(5), 'wait');
   assert.equal(move(19.9), 'wait');
   assert.equal(move(20), 'end-owner');
   assert.equal(move(undefined, { freeSeconds: 1_000 }), 'wait');
-  const owner = { pid: 1, silentSeconds: 20 };
+  const owner = { pid: 1, daemon: 9, silentSeconds: 20 };
   const second = {
     daemon: 404,
     isAnnounced: false,
     standing: { owner, standbys: IDS },
   };
   assert.equal(nextMove(applicant(second)), 'wait');
-  const silent = { ...second, standing: { owner: { pid: 1, silentSeconds: 24 }, standbys: IDS } };
+  const silent = {
+    ...second,
+    standing: { owner: { pid: 1, daemon: 9, silentSeconds: 24 }, standbys: IDS },
+  };
   assert.equal(nextMove(applicant(silent)), 'end-owner');
 });
 

@@ -4,6 +4,7 @@ import { applicationName, type SessionRole } from '../../src/postgres/applicatio
 import {
   announceStandby,
   endSessions,
+  endOwnSession,
   endSilentOwner,
   giveUpMirror,
   isMirrorLocked,
@@ -65,6 +66,7 @@ test('who runs a mirror and who stands by for it is seen by everybody, of each m
   const standing = await readStanding(first, 'shop');
   const [row] = await owner.query('select pg_backend_pid() as pid');
   assert.equal(standing.owner?.pid, Number(row?.['pid']));
+  assert.equal(standing.owner?.daemon, 5);
   assert.deepEqual(standing.standbys, [7]);
   assert.deepEqual(await readStandbys(owner, 'shop'), [7, 2 ** 31 - 1]);
   await withdrawStandby(second, 'shop');
@@ -108,6 +110,21 @@ test('an owner that says nothing is ended, one that works or speaks is not', asy
   assert.equal(await endSilentOwner(standby, 'shop', 0), true);
   assert.equal(await tryLockMirror(standby, 'shop'), true);
   await assert.rejects(owner.query('select 1'), { code: 'ConnectionFailed' });
+});
+
+test('what is left of a daemon’s own session is ended though it works, and another daemon’s is not', async () => {
+  const where = await place();
+  await using owner = await open(where);
+  await using next = await open(where, 'standby');
+  await signSession(owner, 5);
+  await tryLockMirror(owner, 'shop');
+  const working = owner.query('select pg_sleep(60)');
+  working.catch(() => undefined);
+  await endOwnSession(next, 'shop', 6);
+  assert.equal((await readStanding(next, 'shop')).owner?.daemon, 5);
+  await endOwnSession(next, 'shop', 5);
+  await assert.rejects(working, { code: 'ConnectionFailed' });
+  assert.equal(await tryLockMirror(next, 'shop'), true);
 });
 
 test('an owner that waits for what its own paused sessions hold is silent too', async () => {
