@@ -31,13 +31,13 @@ export interface Decision {
   readonly known: KnownMirrors;
   /** Mirrors by name that were never good, or have to wait for another one, with the reasons. */
   readonly rejected: ReadonlyMap<string, readonly SpecProblem[]>;
-  /** When to look again at the latest; undefined: nothing is under way. */
+  /** In how many milliseconds to look again at the latest; undefined: nothing changes by time alone. */
   readonly againMs: number | undefined;
 }
 
 /** As in the schema: others have no status file. */
 const MIRROR_NAME = /^[a-z][a-z0-9_]{0,55}$/;
-/** What cannot be told now, or waits for the loop of another mirror, is looked at again this soon. */
+/** What could not be told, or changes once more by itself, is looked at again this soon. */
 const SOON_MS = 500;
 
 export function decideIntents(known: KnownMirrors, look: Look, moment: Moment): Decision {
@@ -45,7 +45,7 @@ export function decideIntents(known: KnownMirrors, look: Look, moment: Moment): 
     look.kind === 'files'
       ? decideFiles(known, look.snapshot, moment)
       : { known: mapValues(known, (one) => blind(one, look)), rejected: new Map() };
-  return { ...decided, againMs: againMs(decided, look, moment) };
+  return { ...decided, againMs: againMs(known, decided.known, { look, moment }) };
 }
 
 /** Nothing was seen: what runs goes on, and nothing has been missing for the whole grace. */
@@ -289,16 +289,17 @@ function problemOf(error: Diagnostic): SpecProblem {
 }
 
 function againMs(
-  { known, rejected }: Pick<Decision, 'known' | 'rejected'>,
-  look: Look,
-  { nowMs, graceMs }: Moment,
+  before: KnownMirrors,
+  after: KnownMirrors,
+  { look, moment }: { readonly look: Look; readonly moment: Moment },
 ): number | undefined {
-  const all = [...known.values()];
-  const waits = all.flatMap(runningSince).map((ms) => ms + graceMs - nowMs);
-  const isUnsettled = [...all.map(({ problems }) => problems), ...rejected.values()]
-    .flat()
-    .some(({ reason }) => reason === 'Unsettled');
-  if (look.kind === 'unsettled' || isUnsettled) waits.push(SOON_MS);
+  const { nowMs, graceMs } = moment;
+  const waits = [...after.values()].flatMap(runningSince).map((ms) => ms + graceMs - nowMs);
+  // Somebody may wait for the table that has left.
+  const hasLeft = [...before.values()].some(
+    ({ mirror, leaving }) => leaving.length > (after.get(mirror.name)?.leaving.length ?? 0),
+  );
+  if (look.kind === 'unsettled' || hasLeft) waits.push(SOON_MS);
   return waits.length === 0 ? undefined : Math.max(0, Math.min(...waits));
 }
 

@@ -9,7 +9,7 @@ import { StatusFile } from '../status/status-file.ts';
 import { AppliedFiles } from './applied-files.ts';
 import { countFiles, type DaemonView, type DirectoryView } from './daemon-view.ts';
 import { decideIntents, type Decision } from './intents.ts';
-import { intentOf, runningSince, type KnownMirror } from './known-mirror.ts';
+import { intentOf, type KnownMirror } from './known-mirror.ts';
 import type { Meter } from './meter.ts';
 import { MirrorLoop } from './mirror-loop.ts';
 import { Peers } from './peers.ts';
@@ -50,8 +50,6 @@ export class Supervisor {
   readonly #retired = new Set<string>();
   #decision: Decision = { known: new Map(), rejected: new Map(), againMs: undefined };
   #last: Look | undefined;
-  /** What waits for another mirror, as the last look found it and the one before. */
-  #waiting: readonly [string, string] = ['', ''];
   #directory: DirectoryView | undefined;
   #outcome: Verdict = 'working';
 
@@ -107,7 +105,6 @@ export class Supervisor {
     await this.#rejectedFiles.show(decision.rejected, (name) => this.#running.has(name));
     this.#decision = decision;
     this.#last = look;
-    this.#waiting = [this.#waiting[1], JSON.stringify(waitingOf(decision))];
     if (look.kind === 'files')
       this.#directory = { lastGoodLook: clock.now(), ...countFiles(look.snapshot) };
     this.#settleIfOnce();
@@ -185,14 +182,9 @@ export class Supervisor {
   /** Of all together. What cannot be told, or is not removed before somebody does something, has failed. */
   #verdict(): Verdict {
     const { known, rejected } = this.#decision;
-    const all = [...known.values()];
     const isUnderWay =
-      this.#last === undefined ||
-      this.#last.kind === 'unsettled' ||
-      this.#retired.size > 0 ||
-      this.#waiting[0] !== this.#waiting[1] ||
-      all.some((one) => runningSince(one).length > 0);
-    const verdicts = all.map((one) => this.#verdictOf(one));
+      this.#last === undefined || this.#decision.againMs !== undefined || this.#retired.size > 0;
+    const verdicts = [...known.values()].map((one) => this.#verdictOf(one));
     if (isUnderWay || verdicts.includes('working')) return 'working';
     const isRefused =
       rejected.size > 0 || this.#last?.kind !== 'files' || this.#directory?.invalidFiles !== 0;
@@ -207,10 +199,4 @@ export class Supervisor {
   #loops(): MirrorLoop[] {
     return [...this.#running.values()].map(({ loop }) => loop);
   }
-}
-
-/** It may go on at the next look. */
-function waitingOf({ known, rejected }: Decision): string[] {
-  const problems = [...[...known.values()].map((one) => one.problems), ...rejected.values()].flat();
-  return problems.filter(({ reason }) => reason === 'Unsettled').map(({ text }) => text);
 }

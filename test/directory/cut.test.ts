@@ -192,7 +192,7 @@ test('what was cut on purpose is taken after the grace, and its last table does 
   assert.deepEqual(folder.sketch(), [
     'shop present [users orders items items_of_orders] Unsettled',
   ]);
-  assert.equal(folder.last.againMs, 500);
+  assert.equal(folder.last.againMs, GRACE_MS);
   folder.take(look, GRACE_MS - 1);
   assert.deepEqual(folder.sketch(), [
     'shop present [users orders items items_of_orders] Unsettled',

@@ -95,6 +95,7 @@ test('a table moves from one mirror to another in one commit: first it is let go
   assert.deepEqual(folder.sketch(), [crm, 'shop present [orders users] -[users]']);
   await folder.look(GRACE_MS);
   assert.deepEqual(folder.sketch(), [crm, 'shop present [orders]']);
+  assert.equal(folder.last.againMs, 500);
   await folder.look();
   assert.deepEqual(folder.sketch(), ['crm present [leads users]', 'shop present [orders]']);
 });
