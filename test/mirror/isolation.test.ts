@@ -105,7 +105,7 @@ test('a schema that cannot be made stops neither the stream nor a resync of anot
     `${SETUP} create schema other; create table other.c (id int primary key); insert into other.c values (1);`,
   );
   await mirror.write({ tables: BOTH });
-  await mirror.start(['--removal-grace', '1s']);
+  await mirror.start();
   await mirror.waitReady();
   await mirror.stop();
   await mirror.atDestination(`
@@ -114,7 +114,7 @@ test('a schema that cannot be made stops neither the stream nor a resync of anot
     create event trigger no_schema on ddl_command_start when tag in ('CREATE SCHEMA') execute function refuse()`);
   const tables = [{ source: 'public.a', resyncGeneration: 1 }, ...BOTH.slice(1)];
   await mirror.write({ tables: [...tables, { source: 'other.c' }] });
-  await mirror.start();
+  await mirror.start(['--removal-grace', '1s']);
   const failed = await mirror.waitFor(
     (status) =>
       condition(status, 'Ready') === 'False PermissionDenied' &&

@@ -279,6 +279,7 @@ test('an address that is taken ends the daemon at its start, with a word why', a
   try {
     const { port } = other.address() as AddressInfo;
     const daemon = await mirror.start(['--http', `127.0.0.1:${port}`]);
+    await reached(mirror, async () => !daemon.running);
     await daemon.ended();
     assert.equal(daemon.exitCode, 1);
     const [line, ...more] = await readLines(mirror);

@@ -208,6 +208,10 @@ test('an error that nobody caught ends the daemon without the row that it is abo
   const daemon = await mirror.start([], {
     nodeArgs: ['--import', `data:text/javascript;base64,${module}`],
   });
+  await until(() => !daemon.running, {
+    timeoutMs: 30_000,
+    late: async () => new Error(await mirror.readLog()),
+  });
   await daemon.ended();
   assert.equal(daemon.exitCode, 1);
   const log = await mirror.readLog();
