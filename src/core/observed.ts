@@ -187,6 +187,7 @@ export interface TableShape {
   readonly totalBytes: number;
   /** Whether our role may SELECT every column (source) or own/write the table (destination). */
   readonly readable: boolean;
+  readonly owner: string;
   /** Whether our role owns it, itself or by membership: what ALTER TABLE and a publication ask for. */
   readonly owned: boolean;
   /** Whether row security hides rows from our role (TRAPS 42). */

@@ -59,6 +59,7 @@ select n.nspname::text as schema,
       and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete')
       and has_table_privilege(c.oid, 'truncate')
   ) as writable,
+  pg_get_userbyid(c.relowner)::text as owner,
   pg_has_role(c.relowner, 'usage') as owned,
   row_security_active(c.oid) as row_security
 from json_to_recordset($1::json) as w (schema text, name text, excluded json)
@@ -121,6 +122,7 @@ function toRelation(row: Row, side: 'source' | 'destination'): Relation {
     heapBytes: number(row, 'heap_bytes'),
     totalBytes: number(row, 'total_bytes'),
     readable: flag(row, side === 'source' ? 'selectable' : 'writable'),
+    owner: text(row, 'owner'),
     owned: flag(row, 'owned'),
     rowSecurity: flag(row, 'row_security'),
   };

@@ -80,7 +80,8 @@ function resolveWindow({ days, start, duration, timeZone }: WindowSpec): Mainten
   };
 }
 
-function resolveConnection(
+/** A Peer's name or a connection, with the defaults filled in. */
+export function resolveConnection(
   end: string | ConnectionSpec,
   peers: ReadonlyMap<string, ConnectionSpec>,
 ): Connection {

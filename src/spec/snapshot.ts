@@ -3,13 +3,13 @@
  * checked against its schema and against rules, then all of them against each other, and what is
  * right is resolved. Only load.ts touches a disk; nothing here knows a database or a secret.
  */
-import type { Mirror } from '../core/mirror.ts';
+import type { Connection, Mirror } from '../core/mirror.ts';
 import { findConflicts, type Candidate } from './conflicts.ts';
 import { byPlace, hasErrors, type Diagnostic } from './diagnostic.ts';
 import type { ConnectionSpec, SpecDocument } from './document.ts';
 import { sha256 } from './hash.ts';
 import { parseFile } from './parse.ts';
-import { resolveMirror } from './resolve.ts';
+import { resolveConnection, resolveMirror } from './resolve.ts';
 import { checkMirror, checkPeer } from './rules.ts';
 import { nearest } from './suggest.ts';
 import { validateFile } from './validate.ts';
@@ -28,6 +28,8 @@ export interface Snapshot {
   readonly mirrors: Mirror[];
   /** What each of the mirrors was resolved from, by its name. */
   readonly written: ReadonlyMap<string, WrittenSpec>;
+  /** The peers that can be used, by name. */
+  readonly peers: ReadonlyMap<string, Connection>;
   /** By file and place. */
   readonly diagnostics: Diagnostic[];
   /** The files that could be read. */
@@ -99,6 +101,9 @@ export function readSnapshot(
     mirrors: accepted.map(({ mirror }) => mirror),
     written: new Map(
       accepted.map(({ document, mirror }) => [mirror.name, writtenSpec(document.spec, peerSpecs)]),
+    ),
+    peers: new Map(
+      [...peerSpecs].map(([name, spec]) => [name, resolveConnection(spec, peerSpecs)]),
     ),
     diagnostics: [...alone, ...found].sort(byPlace),
     ...digestFiles(files),

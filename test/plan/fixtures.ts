@@ -154,6 +154,7 @@ export function shape(tableName: string, more: Partial<TableShape> = {}): TableS
     heapBytes: 65_536,
     totalBytes: 131_072,
     readable: true,
+    owner: 'shop_owner',
     owned: true,
     rowSecurity: false,
     ...more,
