@@ -56,7 +56,7 @@ function mirrorText({ plan, diff, isRun }: PlanLook, paint: Paint): string {
 }
 
 function stepEntry(step: Step, paint: Paint): string {
-  const locks = locksOf(step).map((lock) => margin(paint('dim', `locks ${describeLock(lock)}`)));
+  const locks = locksOf(step).map((lock) => margin(paint('dim', describeLock(lock))));
   return [entry(describeStep(step), paint), ...locks].join('\n');
 }
 

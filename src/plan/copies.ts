@@ -49,7 +49,10 @@ export function planCopy(
         refusals: [],
       };
     case 'replay':
-      return { steps: [{ kind: 'replay-table', table }], refusals: [] };
+      return {
+        steps: [{ kind: 'replay-table', table, endsSwap: endsSwap(tableCase) }],
+        refusals: [],
+      };
     case 'verify':
       return { steps: [{ kind: 'verify-table', table, reason: decision.reason }], refusals: [] };
     case 'cancel':
@@ -228,6 +231,10 @@ function isReplaced({ record, observed: { sourceShape } }: TableCase): boolean {
 /** The rows are in a shadow that is not there: only a copy brings them back. */
 function lacksShadow({ record, hasShadow }: TableCase): boolean {
   return record !== undefined && isSwapping(record) && !hasShadow;
+}
+
+function endsSwap({ record }: TableCase): boolean {
+  return record !== undefined && isSwapping(record);
 }
 
 /** The live table changed its shape while a swap was under way. */

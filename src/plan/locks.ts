@@ -2,7 +2,6 @@
  * What a step locks of other people's tables while it is carried out, as execute/ does it. For whoever
  * decides when to commit a change. Locks on what is bunnydb's own (the ledger, a shadow) keep nobody waiting.
  */
-import type { ResyncStrategy } from '../core/mirror.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { unreachable } from '../core/unreachable.ts';
 import type { Step } from './plan.ts';
@@ -49,7 +48,7 @@ export function locksOf(step: Step): readonly Lock[] {
     case 'copy-table':
       return [readWhile(step.table.source, 'its rows are read'), ...copyLocks(step)];
     case 'replay-table':
-      return replayLocks(step);
+      return step.endsSwap ? [swapLock(formatTableName(step.table.destination))] : [];
     case 'verify-table':
       return [
         readWhile(step.table.source, 'both sides are compared'),
@@ -95,11 +94,11 @@ export function locksOf(step: Step): readonly Lock[] {
   }
 }
 
-/** One line, without the step: `SHARE on public.users (destination): …`. */
+/** One line, without the step: `locks SHARE on public.users (destination): …`. */
 export function describeLock({ side, on, mode, effect }: Lock): string {
   return mode === undefined
     ? `waits for ${on} (${side}): ${effect}`
-    : `${mode} on ${on} (${side}): ${effect}`;
+    : `locks ${mode} on ${on} (${side}): ${effect}`;
 }
 
 /** A session's own lock_timeout. */
@@ -165,14 +164,6 @@ function swapLock(name: string): Lock {
     mode: 'ACCESS EXCLUSIVE',
     effect: `at its end, to change places; ${EACH_TRY}`,
   };
-}
-
-/** The step does not say whether what was interrupted was a swap; the file's strategy mostly does. */
-function replayLocks({ table }: Extract<Step, { kind: 'replay-table' }>): readonly Lock[] {
-  const strategy: ResyncStrategy = table.resyncStrategy;
-  if (strategy !== 'swap') return [];
-  const lock = swapLock(formatTableName(table.destination));
-  return [{ ...lock, effect: `if it ends a swap: ${lock.effect}` }];
 }
 
 function constraintLocks({

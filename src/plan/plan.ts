@@ -16,6 +16,7 @@ import type {
 } from '../core/observed.ts';
 import type { TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
+import type { CheckName } from './check-name.ts';
 
 export type Step =
   /** Ledger schema missing or older than this program. */
@@ -67,7 +68,12 @@ export type Step =
       readonly heldUntil?: string;
     }
   /** A table that failed while Live, or a copy that was interrupted after its rows: replay the spool. */
-  | { readonly kind: 'replay-table'; readonly table: MirrorTable }
+  | {
+      readonly kind: 'replay-table';
+      readonly table: MirrorTable;
+      /** The rows are in a shadow: it takes the table's place at the end. */
+      readonly endsSwap: boolean;
+    }
   /** Compares both sides of a Live table at one LSN, beside the loop: after each copy, and when asked to. */
   | {
       readonly kind: 'verify-table';
@@ -126,6 +132,8 @@ export type Step =
 export interface Refusal {
   readonly table: MirrorTable | undefined;
   readonly error: MirrorError;
+  /** What `bunnydb check` calls it; where it is undefined the code tells. */
+  readonly check?: CheckName;
 }
 
 /** Something to know that is not to be done: a counter that went back, a column only the destination has. */
