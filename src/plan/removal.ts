@@ -7,7 +7,7 @@ import type {
   ObservedLedger,
   ObservedPublication,
 } from '../core/observed.ts';
-import { sameTable } from '../core/table-name.ts';
+import { sameTable, type TableName } from '../core/table-name.ts';
 import type { TableRecord, TableState } from '../core/table-state.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
 import { dropPublicationSql, dropSlotSql } from '../sql/publication.ts';
@@ -100,9 +100,9 @@ function planForeignKeys(
   { tables, deletionPolicy }: Mirror,
   ledger: ObservedLedger,
 ): RemovalStep[] {
-  const goes = ({ schema, name }: TableRecord['destination']): boolean =>
+  const goes = (table: TableName): boolean =>
     deletionPolicy === 'Delete' &&
-    ledger.tables.some(({ destination }) => sameTable(destination, { schema, name }));
+    ledger.tables.some(({ destination }) => sameTable(destination, table));
   return ledger.savedForeignKeys
     .filter(({ owner }) => !goes(owner))
     .map((saved) => ({
