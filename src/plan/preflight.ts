@@ -200,10 +200,15 @@ function missingIdentityColumns(
       ];
 }
 
-/** Before the first copy only: a misspelt name would let through what was to stay away; later the source may drop it. */
+/** A misspelt name would let through what was to stay away. One that was left out before may be gone from the source. */
 function unknownExclusions({ table, record }: TableCase, shape: TableShape): Refusal[] {
-  if (record?.observed !== undefined) return [];
-  const names = new Set(shape.columns.map((column) => column.name));
+  if (record?.observed !== undefined && record.excludeColumns === undefined) return [];
+  const run = record !== undefined && 'run' in record.state ? record.state.run : undefined;
+  const names = new Set([
+    ...shape.columns.map((column) => column.name),
+    ...(record?.excludeColumns ?? []),
+    ...(run?.excludeColumns ?? []),
+  ]);
   const unknown = table.excludeColumns.filter((column) => !names.has(column));
   return unknown.length === 0
     ? []

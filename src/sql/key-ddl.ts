@@ -46,7 +46,7 @@ const MAX_NAME_BYTES = 63;
 
 /** The name with a number at its end, no longer than a name may be. */
 export function numberedName(name: string, number: number): string {
-  const letters = [...name];
+  const letters = Array.from(name);
   while (Buffer.byteLength(`${letters.join('')}${number}`) > MAX_NAME_BYTES) letters.pop();
   return `${letters.join('')}${number}`;
 }

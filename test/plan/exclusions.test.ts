@@ -154,6 +154,17 @@ runCases([
   }),
 ]);
 
+runCases([
+  {
+    name: 'a name that the source never had lets through what was to stay away: refused',
+    mirror: mirror([table('public.users', { excludeColumns: ['gone', 'noted'] })]),
+    world: {
+      tables: { 'public.users': { record: recordOf({ file: [], done: ['gone'], steps: [] }) } },
+    },
+    plan: { refusals: ['InvalidSpec public.users'] },
+  },
+]);
+
 test('what is left out is what the file leaves out and what no copy has brought yet', () => {
   const file = { excludeColumns: ['a', 'b'] };
   const users = record('public.users', undefined, { excludeColumns: ['b', 'c'] });
