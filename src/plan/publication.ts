@@ -3,12 +3,19 @@ import type { Observed, ObservedPublication, PublishedTable } from '../core/obse
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { OPERATIONS, publishes } from './published.ts';
-import { refuse } from './refuse.ts';
-import type { TableCase } from './table-case.ts';
+import type { SourceCase } from './preflight-source.ts';
+import { refuse, underCheck } from './refuse.ts';
 
 /** Why a publication that is somebody else's will not do; a managed one is made to fit. */
 export function preflightPublication(
-  mirror: Mirror,
+  mirror: Pick<Mirror, 'publication'>,
+  publication: ObservedPublication | undefined,
+): Refusal[] {
+  return underCheck('publication', publicationRefusals(mirror, publication));
+}
+
+function publicationRefusals(
+  mirror: Pick<Mirror, 'publication'>,
   publication: ObservedPublication | undefined,
 ): Refusal[] {
   const { name, managed } = mirror.publication;
@@ -37,8 +44,16 @@ export function preflightPublication(
 
 /** Why one table's changes would not, or not all, come through the publication. */
 export function preflightPublished(
-  tableCase: TableCase,
-  mirror: Mirror,
+  tableCase: SourceCase,
+  mirror: Pick<Mirror, 'publication'>,
+  publication: ObservedPublication | undefined,
+): Refusal[] {
+  return underCheck('published-whole', publishedRefusals(tableCase, mirror, publication));
+}
+
+function publishedRefusals(
+  tableCase: SourceCase,
+  mirror: Pick<Mirror, 'publication'>,
   publication: ObservedPublication | undefined,
 ): Refusal[] {
   const { table, observed } = tableCase;
@@ -70,7 +85,7 @@ export function preflightPublished(
 
 /** What a filter or a list leaves out would be missing here, and look as if it were all. */
 function preflightPartial(
-  { table, desired }: TableCase,
+  { table, desired }: SourceCase,
   name: string,
   publication: ObservedPublication,
 ): Refusal[] {
