@@ -308,3 +308,22 @@ test('what is lost with a slot shows as lost: its publication, and the tables th
   );
   assert.match(users?.actual ?? '', /^state: Stale$/m);
 });
+
+test('what bears a name and is not as at the source is shown as it is, valid or not', () => {
+  const wanted = { sourceShape: shape('public.users', { indexes: [NOTE_INDEX] }) };
+  const indexLines = (there: Partial<typeof NOTE_INDEX>): string[] => {
+    const destinationShape = shape('public.users', { indexes: [{ ...NOTE_INDEX, ...there }] });
+    const look = observed({ tables: { 'public.users': { ...wanted, destinationShape } } });
+    const diff = unifiedDiff(pagesOf(mirror(), look));
+    return diff.split('\n').filter((line) => /^[-+] /.test(line));
+  };
+  const added = '+  users_note_idx: USING btree (note)';
+  assert.deepEqual(indexLines({ valid: false }), [
+    '-  users_note_idx: USING btree (note) (invalid)',
+    added,
+  ]);
+  assert.deepEqual(indexLines({ definition: 'USING hash (note)' }), [
+    '-  users_note_idx: USING hash (note)',
+    added,
+  ]);
+});
