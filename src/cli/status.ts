@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '../core/clock.ts';
-import { readStatus } from '../status/read-status.ts';
+import { describeDiagnostic } from '../spec/diagnostic.ts';
+import { listStatuses, readStatus } from '../status/read-status.ts';
 import { statusPath } from '../status/status-file.ts';
 import type { Status } from '../status/status.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Output, Screen } from './output.ts';
-import { selectMirrors } from './select-mirrors.ts';
+import { findMirrors } from './select-mirrors.ts';
 import { drawChanges, drawMirror, fit } from './status-lines.ts';
 
 export interface StatusOptions {
@@ -25,8 +26,8 @@ interface Found {
 const WATCH_INTERVAL_MS = 1_000;
 
 /**
- * `bunnydb status [NAME]`: what the daemon wrote last. Returns the exit code; 1 when a mirror has no status
- * yet. With --watch until stopped: redrawn in place on a terminal; elsewhere first all of it, then a line
+ * `bunnydb status [NAME]`: what the daemon wrote last, also of mirrors whose file is gone or refused. Returns
+ * the exit code; 1 when a mirror has no status yet, 3 when a file is invalid. With --watch until stopped: redrawn in place on a terminal; elsewhere first all of it, then a line
  * for each change. As yaml or json the whole anew whenever it changed.
  */
 export async function status(
@@ -34,34 +35,47 @@ export async function status(
   options: StatusOptions,
   out: Output,
 ): Promise<number> {
-  const mirrors = await selectMirrors(options.dir, name, out);
-  if (mirrors === undefined) return EXIT.invalidFiles;
-  const names = mirrors.map((mirror) => mirror.name);
-  if (!options.watch) {
-    const found = await readAll(names, options.statusDir);
-    out.print(await render(found, options));
-    return found.every((one) => one.status !== undefined) ? EXIT.done : EXIT.failed;
+  const { names, problems } = await findNames(name, options);
+  if (options.watch && names.length > 0) {
+    await watch(name, options, out);
+    return EXIT.done;
   }
-  await watch({ name, names }, options, out);
-  return EXIT.done;
+  for (const problem of problems) out.error(asLine(problem));
+  if (names.length === 0) return EXIT.invalidFiles;
+  const found = await readAll(names, options.statusDir);
+  out.print(await render(found, options));
+  if (problems.length > 0) return EXIT.invalidFiles;
+  return found.every((one) => one.status !== undefined) ? EXIT.done : EXIT.failed;
 }
 
-/** A file that is edited is broken now and then: until it is whole again the mirrors of before are shown. */
-async function watch(
-  { name, names }: { readonly name: string | undefined; readonly names: readonly string[] },
-  options: StatusOptions,
-  out: Output,
-): Promise<void> {
+async function watch(name: string | undefined, options: StatusOptions, out: Output): Promise<void> {
   const view = createView(options, out);
-  let known = names;
   while (!options.signal.aborted) {
-    const problems: string[] = [];
-    const quiet = { print: out.print, error: (text: string) => void problems.push(text.trimEnd()) };
-    const mirrors = await selectMirrors(options.dir, name, quiet);
-    known = mirrors?.map((mirror) => mirror.name) ?? known;
-    await view(await readAll(known, options.statusDir), problems);
+    const { names, problems } = await findNames(name, options);
+    await view(await readAll(names, options.statusDir), problems);
     await systemClock.sleep(WATCH_INTERVAL_MS, options.signal);
   }
+}
+
+/** The mirrors of the files, then those that only the daemon still has; and what is wrong with files. */
+async function findNames(
+  name: string | undefined,
+  { dir, statusDir }: StatusOptions,
+): Promise<{ readonly names: readonly string[]; readonly problems: readonly string[] }> {
+  const told: string[] = [];
+  const found = await findMirrors(dir, name, {
+    print: () => undefined,
+    error: (text) => void told.push(text.trimEnd()),
+  });
+  const statuses = await listStatuses(statusDir);
+  const names = [
+    ...(found?.mirrors.map((mirror) => mirror.name) ?? []),
+    ...statuses.filter((one) => name === undefined || one === name),
+  ];
+  return {
+    names: [...new Set(names)],
+    problems: [...told, ...(found?.errors ?? []).map(describeDiagnostic)],
+  };
 }
 
 type View = (found: readonly Found[], problems: readonly string[]) => Promise<void>;

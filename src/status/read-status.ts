@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { driverCode } from '../core/errors.ts';
 import { statusPath } from './status-file.ts';
@@ -13,3 +13,17 @@ export async function readStatus(dir: string, mirror: string): Promise<Status | 
     throw error;
   }
 }
+
+/** The names of the mirrors that have a status there, sorted. */
+export async function listStatuses(dir: string): Promise<string[]> {
+  try {
+    const names = (await readdir(dir)).map((file) => STATUS_FILE.exec(file)?.[1]);
+    return names.filter((name) => name !== undefined).toSorted();
+  } catch (error) {
+    if (driverCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** As metadata.name is allowed. */
+const STATUS_FILE = /^([a-z][a-z0-9_]{0,55})\.yaml$/;
