@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Log } from '../core/log.ts';
 import { parseHttpAddress, type HttpAddress } from '../daemon/http.ts';
+import { check, type CheckOptions } from './check.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { plan } from './plan.ts';
@@ -41,6 +42,7 @@ export function buildProgram(environment: Environment): Command {
     .addHelpText('after', EXIT_CODE_HELP);
   addRun(root, environment);
   addValidate(root, environment);
+  addCheck(root, environment);
   addPlan(root, environment);
   addStatus(root, environment);
   addWait(root, environment);
@@ -103,6 +105,22 @@ function addValidate(root: Command, { out, isGithub, exit }: Environment): void 
       exit(await validate(paths, { ...options, output }, out));
     });
 }
+
+function addCheck(root: Command, { out, exit }: Environment): void {
+  verb(root, 'check', 'tell whether everything is there that run needs; changes nothing')
+    .argument('[name]', 'a mirror (default: all)')
+    .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
+    .addHelpText('after', CHECK_HELP)
+    .action(async (name: string | undefined, options: CheckOptions) => {
+      exit(await check(name, options, out));
+    });
+}
+
+const CHECK_HELP = `
+A line for each check, with the SQL or the edit that mends what fails. When only one of the two servers
+answers, it is checked all the same. What passes here, run does not refuse.
+
+Exit codes: 0 nothing failed; 1 something did; 3 a file is invalid.`;
 
 function addPlan(root: Command, { out, exit }: Environment): void {
   verb(root, 'plan', 'show what run would do; changes nothing')

@@ -61,6 +61,21 @@ export function preflightSource(
   ];
 }
 
+/** What keeps a table of the source from being mirrored, whatever the destination is. */
+export function preflightSourceTable(
+  one: SourceCase,
+  mirror: SourceRules,
+  look: SourceLook,
+): Refusal[] {
+  const unfit = preflightRelation(one);
+  const shape = one.observed.sourceShape;
+  if (unfit.length > 0 || shape === undefined) return unfit;
+  return [
+    ...preflightRights(one, shape, mirror, look),
+    ...preflightIdentity(one, shape, look.source),
+  ];
+}
+
 /** Why a relation cannot be mirrored by anybody; such a one is not looked at any further. */
 export function preflightRelation({ table, observed }: SourceCase): Refusal[] {
   return underCheck('source-tables', relationRefusals(table, observed.sourceShape));

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Mirror } from '../../src/core/mirror.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { assertPlanIsShown } from './agreement.ts';
+import { assertCheckAgrees } from './check-looks.ts';
 import { mirror, observed, type Sketch, sketchPlan, type World } from './fixtures.ts';
 
 /** One world, and the plan in it. */
@@ -22,5 +23,6 @@ export function runCases(cases: readonly Case[]): void {
       assert.deepEqual(sketchPlan(first), { steps: [], refusals: [], notices: [], ...plan });
       assert.deepEqual(planMirror(file, seen), first);
       assertPlanIsShown(file, seen, first);
+      assertCheckAgrees(file, seen);
     });
 }
