@@ -238,3 +238,14 @@ export function copied(former: TableRecord, state: TableState, done: Done): Tabl
 export function needsResync(desired: Generation, observed: Generation): boolean {
   return desired.table > observed.table || desired.mirror > observed.mirror;
 }
+
+/**
+ * A table's state once the slot is gone: it is copied again. One that was never copied to its end stays in
+ * its run, for rows in a table that is Pending would be taken for somebody else's.
+ */
+export function releasedState({ state, observed }: TableRecord): TableState {
+  const run = 'run' in state ? state.run : undefined;
+  return observed === undefined && run !== undefined
+    ? { phase: 'Copying', run }
+    : { phase: 'Pending' };
+}

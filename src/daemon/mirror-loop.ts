@@ -199,8 +199,8 @@ export class MirrorLoop {
       // Also of a pass with a failed step: what it saw and what went on is what the status tells.
       this.#last = result;
       this.#planned = mirror;
+      this.#failure = result.error;
       if (result.error) this.#failed(result.error);
-      else this.#recovered();
       const { tables } = result.observed.ledger;
       const spoolBytes = this.#scope && (await observeSpools(this.#scope.destination, tables));
       this.#spoolBytes = spoolBytes ?? this.#spoolBytes;
@@ -285,11 +285,6 @@ export class MirrorLoop {
     const seconds = (clock.monotonicMs() - startMs) / 1000;
     const result = error === undefined ? 'success' : 'error';
     meter?.passEnded(this.#intent.mirror.name, { result, seconds });
-  }
-
-  #recovered(): void {
-    this.#failure = undefined;
-    this.#failures.clear(MIRROR_KEY);
   }
 
   /** Keeps the book of tables that cannot go on; returns when to look again. `before`: the plan of the last pass. */

@@ -6,9 +6,9 @@ import { checkpoint } from '../core/checkpoint.ts';
 import { classify, MirrorError } from '../core/errors.ts';
 import type { MirrorRecord } from '../core/observed.ts';
 import { formatTableName } from '../core/table-name.ts';
-import type { TableRecord } from '../core/table-state.ts';
+import { releasedState, type TableRecord } from '../core/table-state.ts';
 import type { Step } from '../plan/plan.ts';
-import { halfCopied, releasedState, withWayOut, type RemovalStep } from '../plan/removal.ts';
+import { halfCopied, withWayOut, type RemovalStep } from '../plan/removal.ts';
 import {
   deleteTable,
   dropSpool,

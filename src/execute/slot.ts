@@ -1,5 +1,6 @@
 import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
+import { releasedState } from '../core/table-state.ts';
 import { observeSlot } from '../observe/slot.ts';
 import { describeStep } from '../plan/describe.ts';
 import type { Step } from '../plan/plan.ts';
@@ -137,7 +138,7 @@ export async function resetSlot(
       publication: mirror.publication.name,
     });
     for (const record of observed.ledger.tables)
-      await writeTableState(destination, owner, record.id, { state: { phase: 'Pending' } });
+      await writeTableState(destination, owner, record.id, { state: releasedState(record) });
   });
   return { step: kind, changed: true, message: `slot ${slot} ${reason}` };
 }

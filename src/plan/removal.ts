@@ -8,7 +8,7 @@ import type {
   ObservedPublication,
 } from '../core/observed.ts';
 import { sameTable, type TableName } from '../core/table-name.ts';
-import type { TableRecord, TableState } from '../core/table-state.ts';
+import type { TableRecord } from '../core/table-state.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
 import { dropPublicationSql, dropSlotSql } from '../sql/publication.ts';
 import type { Plan, Step } from './plan.ts';
@@ -117,17 +117,6 @@ export function halfCopied(records: readonly TableRecord[]): TableRecord[] {
   return records.filter(
     ({ state }) => 'run' in state && state.run !== undefined && state.run.strategy === 'truncate',
   );
-}
-
-/**
- * A table's state without the slot: copied again when the file comes back. One that was never copied
- * to its end stays in its run, for rows in a table that is Pending would be taken for somebody else's.
- */
-export function releasedState({ state, observed }: TableRecord): TableState {
-  const run = 'run' in state ? state.run : undefined;
-  return observed === undefined && run !== undefined
-    ? { phase: 'Copying', run }
-    : { phase: 'Pending' };
 }
 
 /** What to run at the source, in the database that was copied, when nobody can wait for us to do it. */

@@ -1,7 +1,7 @@
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { Observed, ObservedTable, TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
-import type { TableRecord } from '../core/table-state.ts';
+import { releasedState, type TableRecord } from '../core/table-state.ts';
 import { desiredShape } from './desired-shape.ts';
 import { droppedColumns } from './exclusions.ts';
 import { publishes } from './published.ts';
@@ -10,7 +10,7 @@ import { publishes } from './published.ts';
 export interface TableCase {
   readonly table: MirrorTable;
   readonly observed: ObservedTable;
-  /** The ledger's row; after the loss of the slot, Pending whatever it was. */
+  /** The ledger's row; after the loss of the slot as it is without. */
   readonly record: TableRecord | undefined;
   /** What the destination table ought to be; undefined when the source has none. */
   readonly desired: TableShape | undefined;
@@ -43,7 +43,7 @@ export function tableCases(mirror: Mirror, observed: Observed, forget: boolean):
     return {
       table,
       observed: look,
-      record: record && forget ? { ...record, state: { phase: 'Pending' } } : record,
+      record: record && forget ? { ...record, state: releasedState(record) } : record,
       desired:
         look.sourceShape === undefined ? undefined : desiredShape(mirror, table, look.sourceShape),
       dropped: droppedColumns(mirror, table, record, look.destinationShape),

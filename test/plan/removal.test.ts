@@ -4,13 +4,12 @@ import { test } from 'node:test';
 import { MirrorError } from '../../src/core/errors.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
 import type { SavedForeignKey } from '../../src/core/observed.ts';
-import type { TableState } from '../../src/core/table-state.ts';
+import { releasedState, type TableState } from '../../src/core/table-state.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import {
   byHandSql,
   halfCopied,
   planRemoval,
-  releasedState,
   withWayOut,
   withWayOutUnknown,
 } from '../../src/plan/removal.ts';

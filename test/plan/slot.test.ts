@@ -41,6 +41,22 @@ const LATER = { source: { timeline: 2 } };
 const LOST = { ...SLOT, walStatus: 'lost' };
 
 runCases([
+  {
+    name: 'loss: in the middle of a first copy, whose rows are nobody else’s',
+    mirror: RESYNC,
+    world: {
+      slot: undefined,
+      tables: {
+        'public.users': {
+          hasRows: true,
+          record: record('public.users', { phase: 'Copying', run: run() }, { observed: undefined }),
+        },
+      },
+    },
+    plan: {
+      steps: ['reset-slot', 'create-slot', 'copy-table public.users retry truncate 0/0'],
+    },
+  },
   // A loss, and what answers it.
   {
     name: 'loss: gone, Stop, the counter raised: that asks for a copy of everything',
