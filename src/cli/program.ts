@@ -11,6 +11,7 @@ import { resync } from './resync.ts';
 import { run, type RunOptions } from './run.ts';
 import { status } from './status.ts';
 import { resume, suspend, type SuspendOptions } from './suspend.ts';
+import { tables, type TablesOptions } from './tables.ts';
 import { validate, type ValidateOptions } from './validate.ts';
 import { verify } from './verify.ts';
 import { parseDurationMs, wait } from './wait.ts';
@@ -42,6 +43,7 @@ export function buildProgram(environment: Environment): Command {
     .addHelpText('after', EXIT_CODE_HELP);
   addRun(root, environment);
   addValidate(root, environment);
+  addTables(root, environment);
   addCheck(root, environment);
   addPlan(root, environment);
   addStatus(root, environment);
@@ -103,6 +105,17 @@ function addValidate(root: Command, { out, isGithub, exit }: Environment): void 
     .action(async (paths: string[], options: Partial<ValidateOptions> & { dir: string }) => {
       const output = options.output ?? (isGithub ? 'github' : 'text');
       exit(await validate(paths, { ...options, output }, out));
+    });
+}
+
+function addTables(root: Command, { out, exit }: Environment): void {
+  verb(root, 'tables', 'list the tables of a database, and whether they can be mirrored')
+    .argument('<name>', 'a Peer, or a mirror: the database that it reads')
+    .option('--schema <schema>', 'only its tables')
+    .option('--destination', 'of a mirror: the database that it writes', false)
+    .addOption(new Option('-o, --output <format>').choices(['table', 'json']).default('table'))
+    .action(async (name: string, options: TablesOptions) => {
+      exit(await tables(name, options, out));
     });
 }
 

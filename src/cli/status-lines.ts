@@ -1,36 +1,30 @@
 /** A mirror's status as lines of text: a table for a screen, and what changed for a log. Pure. */
 import progress from 'cli-progress';
-import Table from 'cli-table3';
 import { needsHuman } from '../core/errors.ts';
 import type { TableFailure } from '../core/table-state.ts';
 import type { Status } from '../status/status.ts';
 import type { TableStatus } from '../status/table-status.ts';
 import { formatRate, formatSeconds, formatTime } from './amounts.ts';
+import { plainTable } from './plain-table.ts';
 
 const BAR_WIDTH = 16;
 
 /** Everything that is known of one mirror, a line for each table, then what is wrong or in the way. */
 export function drawMirror({ metadata, status }: Status, now: Date): string[] {
-  const table = new Table({
-    head: ['TABLE', 'PHASE', 'PROGRESS', 'GENERATION', 'DETAILS'],
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
-    chars: PLAIN,
-  });
-  for (const one of status.tables)
-    table.push([
+  const table = plainTable(
+    ['TABLE', 'PHASE', 'PROGRESS', 'GENERATION', 'DETAILS'],
+    status.tables.map((one) => [
       one.source,
       one.phase,
       progressBar(one),
       generation(one),
       details(one, now).join(', '),
-    ]);
+    ]),
+  );
   return [
     `${metadata.name}: ${headline(status)}`,
     readiness(status),
-    ...table
-      .toString()
-      .split('\n')
-      .map((line) => line.trimEnd()),
+    ...table,
     ...status.tables.flatMap((one) => troubles(one, now)),
   ];
 }
@@ -154,22 +148,3 @@ function troubles({ source, resync, verification, error }: TableStatus, now: Dat
 function triesOf({ code, attempts }: TableFailure): string {
   return needsHuman(code) ? '' : `, try ${attempts}`;
 }
-
-/** Columns by spaces alone: read well, and cut well. */
-const PLAIN = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-};
