@@ -155,6 +155,9 @@ test('run --once and wait tell scripts how it went', async () => {
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   const once = async (): Promise<number> =>
     (await mirror.command('run', '--once', '--status-dir', mirror.statusDirectory)).code;
+  // Refused as a whole, and for something that may come by itself.
+  await mirror.write({ publication: 'nobody_made_it', tables: tables('a', 'b') });
+  assert.equal(await once(), 1);
   await mirror.write({ tables: tables('a', 'b') });
   assert.equal((await mirror.command('wait', mirror.name, '--timeout', '0s')).code, 4);
   assert.equal((await mirror.command('plan', '--detailed-exitcode')).code, 2);
