@@ -5,6 +5,7 @@ import type { Log } from '../core/log.ts';
 import { parseHttpAddress, type HttpAddress } from '../daemon/http.ts';
 import { check, type CheckOptions } from './check.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
+import { init, type InitOptions } from './init.ts';
 import type { Output } from './output.ts';
 import { plan } from './plan.ts';
 import { resync } from './resync.ts';
@@ -43,6 +44,7 @@ export function buildProgram(environment: Environment): Command {
     .addHelpText('after', EXIT_CODE_HELP);
   addRun(root, environment);
   addValidate(root, environment);
+  addInit(root, environment);
   addTables(root, environment);
   addCheck(root, environment);
   addPlan(root, environment);
@@ -107,6 +109,36 @@ function addValidate(root: Command, { out, isGithub, exit }: Environment): void 
       exit(await validate(paths, { ...options, output }, out));
     });
 }
+
+function addInit(root: Command, { out, exit }: Environment): void {
+  verb(root, 'init', 'write a new mirror file from what a database has')
+    .argument('<name>', 'of the new mirror')
+    .requiredOption('--source <peer|url>', 'the database that is read')
+    .requiredOption('--destination <peer|url>', 'the database that will be written')
+    .option('--source-password-env <name>', 'the environment variable with its password')
+    .option('--source-password-file <path>', 'the file with its password')
+    .option('--destination-password-env <name>', 'likewise')
+    .option('--destination-password-file <path>', 'likewise')
+    .option('--schema <schemas...>', 'the tables of these (default: every table)', [])
+    .option('--table <tables...>', 'these, written schema.table', [])
+    .addOption(
+      new Option('--strategy <strategy>', 'of resyncs')
+        .choices(['truncate', 'swap'])
+        .default('truncate'),
+    )
+    .option('--output <file>', 'the new file, - to print it (default: NAME.yaml in --dir)')
+    .addHelpText('after', INIT_HELP)
+    .action(async (name: string, options: InitOptions) => {
+      exit(await init(name, options, out));
+    });
+}
+
+const INIT_HELP = `
+Connects to the source alone, and overwrites nothing. Tables that cannot be mirrored as they are come as
+comments with the reason and the way out. For example:
+
+  bunnydb init shop --source postgres://bunny@db.internal/shop?sslmode=verify-full --source-password-env SHOP_PASSWORD \\
+    --destination staging --schema public --strategy swap`;
 
 function addTables(root: Command, { out, exit }: Environment): void {
   verb(root, 'tables', 'list the tables of a database, and whether they can be mirrored')
