@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { classify, driverCode } from '../core/errors.ts';
 import type { Connection, ResyncStrategy, SecretReference } from '../core/mirror.ts';
@@ -31,8 +31,8 @@ export interface InitOptions {
   readonly destinationPasswordEnv?: string;
   readonly destinationPasswordFile?: string;
   /** With `table`: only these; neither: every table. */
-  readonly schema: readonly string[];
-  readonly table: readonly string[];
+  readonly schema?: readonly string[];
+  readonly table?: readonly string[];
   readonly strategy: ResyncStrategy;
   /** A path, or `-`; default NAME.yaml in `dir`. */
   readonly output?: string;
@@ -136,12 +136,14 @@ function isThere(path: string): Refused {
   );
 }
 
-/** Relative where it lies below the working directory: no path of this machine goes into the file. */
+/** Relative where both lie below the working directory: no path of this machine goes into the file. */
 function schemaPath(path: string): string {
   const schema = fileURLToPath(new URL('../../schemas/mirror.schema.json', import.meta.url));
-  const below = relative(process.cwd(), schema);
-  if (below.startsWith('..') || isAbsolute(below)) return '../schemas/mirror.schema.json';
-  return relative(dirname(path), below).split(sep).join('/');
+  const isBelow = (one: string): boolean => !relative(process.cwd(), resolve(one)).startsWith('..');
+  if (!isBelow(schema) || !isBelow(path)) return '../schemas/mirror.schema.json';
+  return relative(dirname(resolve(path)), schema)
+    .split(sep)
+    .join('/');
 }
 
 const PLACEHOLDER = {
@@ -199,8 +201,11 @@ async function choose(name: string, connection: Connection, options: InitOptions
   throw new Refused(['no table can be mirrored', ...reasons].join('\n  '));
 }
 
-function wanted({ tables, partitions }: TableList, options: InitOptions): TableShape[] {
-  const names = options.table.map((text) => {
+function wanted(
+  { tables, partitions }: TableList,
+  { schema: schemas = [], table = [] }: InitOptions,
+): TableShape[] {
+  const names = table.map((text) => {
     const name = parseTableName(text);
     const isNamed = (one: { readonly name: TableShape['name'] }): boolean =>
       name !== undefined && sameTable(one.name, name);
@@ -211,16 +216,16 @@ function wanted({ tables, partitions }: TableList, options: InitOptions): TableS
     const known = tables.map((one) => formatTableName(one.name));
     throw missing(`the source has no table ${text}`, text, known);
   });
-  for (const schema of options.schema)
+  for (const schema of schemas)
     if (!tables.some((one) => one.name.schema === schema))
       throw missing(`schema ${schema} of the source has no table`, schema, [
         ...new Set(tables.map((one) => one.name.schema)),
       ]);
-  if (names.length === 0 && options.schema.length === 0) return [...tables];
+  if (names.length === 0 && schemas.length === 0) return [...tables];
   const chosen = names.map((text) => parseTableName(text));
   return tables.filter(
     ({ name }) =>
-      options.schema.includes(name.schema) ||
+      schemas.includes(name.schema) ||
       chosen.some((one) => one !== undefined && sameTable(one, name)),
   );
 }

@@ -119,8 +119,8 @@ function addInit(root: Command, { out, exit }: Environment): void {
     .option('--source-password-file <path>', 'the file with its password')
     .option('--destination-password-env <name>', 'likewise')
     .option('--destination-password-file <path>', 'likewise')
-    .option('--schema <schemas...>', 'the tables of these (default: every table)', [])
-    .option('--table <tables...>', 'these, written schema.table', [])
+    .option('--schema <schemas...>', 'the tables of these (default: every table)')
+    .option('--table <tables...>', 'these, written schema.table')
     .addOption(
       new Option('--strategy <strategy>', 'of resyncs')
         .choices(['truncate', 'swap'])

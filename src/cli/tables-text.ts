@@ -49,13 +49,15 @@ function keyOf({ replicaIdentity: { kind, columns } }: TableShape): string {
 
 function total(listed: readonly ListedTable[]): string {
   const shapes = listed.map(({ shape }) => shape);
-  const rows = shapes.reduce((sum, { estimatedRows }) => sum + Math.max(0, estimatedRows), 0);
+  const known = shapes.filter(({ estimatedRows }) => estimatedRows >= 0);
+  const rows = known.reduce((sum, { estimatedRows }) => sum + estimatedRows, 0);
   const bytes = shapes.reduce((sum, { totalBytes }) => sum + totalBytes, 0);
-  const unknown = shapes.filter(({ estimatedRows }) => estimatedRows < 0).length;
+  const unknown = shapes.length - known.length;
   const refused = listed.filter(({ problems }) => problems.length > 0).length;
   return [
-    `${listed.length} ${listed.length === 1 ? 'table' : 'tables'}`,
-    `~${rows.toLocaleString('en-US')} rows${unknown === 0 ? '' : ` and those of ${unknown} never analysed`}`,
+    listed.length === 1 ? '1 table' : `${listed.length} tables`,
+    ...(known.length === 0 ? [] : [`~${rows.toLocaleString('en-US')} rows`]),
+    ...(unknown === 0 ? [] : [`${unknown} never analysed`]),
     `${formatBytes(bytes)} with indexes`,
     ...(refused === 0 ? [] : [`${refused} cannot be mirrored as they are`]),
   ].join(', ');

@@ -171,7 +171,7 @@ export function preflightIdentity(
             table,
             'NoReplicaIdentity',
             `${formatTableName(table.source)} has no usable replica identity`,
-            `Give the table a primary key, or on the source: ALTER TABLE ${quoteTable(table.source)} REPLICA IDENTITY FULL; Publishing it as it is would make its own UPDATE and DELETE fail.`,
+            `Give the table a primary key, or on the source: ALTER TABLE ${quoteTable(table.source)} REPLICA IDENTITY FULL; published as it is, its own UPDATE and DELETE would fail.`,
           ),
         ]),
     ...unpublishedIdentity(table, shape, source),

@@ -1,11 +1,12 @@
 /** `bunnydb tables` and `init` as processes: from a database to a mirror that is Ready. */
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { stringify } from 'yaml';
+import { parseConnectionUrl } from '../../src/cli/connection-url.ts';
+import { init, type InitOptions } from '../../src/cli/init.ts';
 import { TestMirror } from '../mirror/test-mirror.ts';
-import { type CommandResult, runCommand } from '../servers/daemon.ts';
 import { sharedClusters } from '../servers/shared.ts';
 
 const SETUP = /* sql */ `
@@ -61,7 +62,10 @@ test('tables tells what a database has, init writes a file of it, and one run ma
     'public.far is a foreign table',
   ])
     assert.match(before.stdout, new RegExp(`^  ${reason}`, 'm'));
-  assert.match(before.stdout, /^10 tables, ~1,200 rows and those of .*, 4 cannot be mirrored/m);
+  assert.match(
+    before.stdout,
+    /^10 tables, ~1,200 rows, 9 never analysed, .* with indexes, 4 cannot be mirrored/m,
+  );
   assert.ok(!before.stdout.includes('parts_1'));
 
   const made = await mirror.command('init', name, '--source', 'from', '--destination', 'to');
@@ -98,11 +102,10 @@ test('init by URL prints a part of a database, and no password comes near it', a
   const { host, port, user, database, password } = mirror.sourceEndpoint();
   assert.ok(password !== undefined && 'env' in password);
   const url = `postgres://${user}@${host}:${port}/${database}?sslmode=prefer`;
-  const init = async (...args: string[]): Promise<CommandResult> =>
-    mirror.command('init', 'part', '--destination', 'to', ...args);
-  const withEnv = ['--source', url, '--source-password-env', password.env, '--output', '-'];
+  const ends = ['--source', url, '--source-password-env', password.env, '--destination', 'to'];
 
-  const part = await init(...withEnv, '--table', 'public.orders', '--strategy', 'swap');
+  const chosen = ['--table', 'public.orders', '--strategy', 'swap', '--output', '-'];
+  const part = await mirror.command('init', 'part', ...ends, ...chosen);
   assert.equal(part.code, 0, part.stderr);
   assert.match(part.stdout, /^ {2}resyncStrategy: swap /m);
   assert.ok(part.stdout.includes(`password: {env: ${password.env}}`));
@@ -111,30 +114,66 @@ test('init by URL prints a part of a database, and no password comes near it', a
     / {4}# foreign key orders_customer_fkey is not made: it references public\.customers, .*\n {4}- source: public\.orders\n$/,
   );
 
-  const refused: readonly (readonly [number, RegExp, readonly string[]])[] = [
-    [64, /--source-password-env NAME/, ['--source', url.replace('@', ':hush-hush@')]],
-    [64, /parameter ssl; /, ['--source', `${url}&ssl=1`]],
-    [64, /--source is a Peer/, ['--source', 'from', '--source-password-env', 'X']],
-    [1, /did you mean from\?/, ['--source', 'form']],
-    [
-      1,
-      /public\.parts_1 is a partition of public\.parts/,
-      [...withEnv, '--table', 'public.parts_1'],
-    ],
-    [1, /Did you mean public\.orders\?/, [...withEnv, '--table', 'orders']],
-    [1, /no table can be mirrored\n {2}public\.log has no/, [...withEnv, '--table', 'public.log']],
+  const inProcess = async (
+    name: string,
+    change: Partial<InitOptions>,
+  ): Promise<{ code: number; told: string }> => {
+    const told: string[] = [];
+    const ends = { source: 'from', destination: 'to', strategy: 'truncate' } as const;
+    const out = {
+      print: (text: string) => assert.fail(text),
+      error: (text: string) => void told.push(text),
+    };
+    const code = await init(name, { dir: mirror.mirrorDirectory, ...ends, ...change }, out);
+    return { code, told: told.join('') };
+  };
+  const refused: readonly (readonly [number, RegExp, Partial<InitOptions>])[] = [
+    [64, /--source-password-env NAME/, { source: url.replace('@', ':hush-hush@') }],
+    [64, /parameter ssl; /, { source: `${url}&ssl=1` }],
+    [64, /--source is a Peer/, { sourcePasswordEnv: 'X' }],
+    [1, /did you mean from\?/, { source: 'form' }],
+    [1, /public\.parts_1 is a partition of public\.parts/, { table: ['public.parts_1'] }],
+    [1, /Did you mean public\.orders\?/, { table: ['orders'] }],
+    [1, /schema nowhere of the source has no table/, { schema: ['nowhere'] }],
+    [1, /no table can be mirrored\n {2}public\.log has no/, { table: ['public.log'] }],
   ];
-  const results = await Promise.all(refused.map(async ([, , args]) => init(...args)));
-  for (const [index, { code, stdout, stderr }] of results.entries()) {
-    const [wanted, words] = refused[index] ?? [];
-    assert.match(stderr, words ?? /never/);
-    assert.deepEqual([code, stdout], [wanted, ''], stderr);
-    assert.ok(!stderr.includes('hush-hush'));
+  for (const [wanted, words, change] of refused) {
+    const { code, told } = await inProcess('part', change);
+    assert.match(told, words);
+    assert.equal(code, wanted, told);
+    assert.ok(!told.includes('hush-hush'));
   }
-  const named = await runCommand([
-    ...['init', 'Part', '--dir', mirror.mirrorDirectory],
-    ...['--source', 'from', '--destination', 'to'],
-  ]);
-  assert.equal(named.code, 1);
-  assert.match(named.stderr, /metadata\.name/);
+  const named = await inProcess('Part', {});
+  assert.match(named.told, /metadata\.name/);
+  assert.deepEqual((await readdir(mirror.mirrorDirectory)).toSorted(), ['from.yaml', 'to.yaml']);
+});
+
+test('a URL says what a file says of a connection, and no more', () => {
+  assert.deepEqual(
+    parseConnectionUrl(
+      'postgresql://b%40d@[::1]:6000/Sh%2Dop?sslmode=verify-full&sslrootcert=%2Fca.pem',
+      { file: '/run/secret' },
+    ),
+    {
+      host: '::1',
+      port: 6000,
+      database: 'Sh-op',
+      user: 'b@d',
+      password: { file: '/run/secret' },
+      sslMode: 'verify-full',
+      sslRootCert: '/ca.pem',
+    },
+  );
+  const refused = [
+    'mysql://u@h/d',
+    'postgres://h/d',
+    'postgres://u@h',
+    'postgres://u@h/d/e',
+    'postgres://u@h/%zz',
+    'postgres://u@h/d?password=x',
+    'postgres://u:x@h/d',
+    'postgres://u@h:port/d',
+    'postgres://u@h/d?options=x',
+  ];
+  for (const url of refused) assert.equal(typeof parseConnectionUrl(url, undefined), 'string', url);
 });
