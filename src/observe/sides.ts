@@ -78,7 +78,10 @@ select pg_is_in_recovery() as in_recovery,
       and not exists (
         select from pg_class c
         where c.relnamespace = n.oid and c.relkind = 'r'
-          and not has_table_privilege(c.oid, 'insert, update, delete')
+          and not (
+            has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
+            and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete')
+          )
       )
   ) as writable
 from (select) one

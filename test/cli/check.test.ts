@@ -105,6 +105,17 @@ test('a role without rights: what check tells to run is all that is missing', as
   assert.equal(text.code, 0, text.stdout);
   assert.match(text.stdout, /^ {2}pass free-slot +the mirror has its slot$/m);
   await mirror.assertNothingToDo();
+
+  await mirror.atDestination(
+    "create role reader login password 'weak'; grant usage on schema bunnydb to reader; grant create on schema bunnydb to reader;" +
+      'grant select, insert, update on all tables in schema bunnydb to reader',
+  );
+  await mirror.write({
+    destination: { ...mirror.destinationEndpoint(), ...weak(), user: 'reader' },
+    tables: [{ source: 'public.customers' }],
+  });
+  const stranger = await check(mirror);
+  assert.deepEqual(failed(stranger.checks), ['ledger', 'replica-role', 'write-tables']);
 });
 
 /** What only check asks for. */
