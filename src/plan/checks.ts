@@ -45,13 +45,15 @@ export function checkMirror(mirror: Mirror, look: CheckLook): Check[] {
 function refusalsOf(mirror: Mirror, look: CheckLook): Refusal[] {
   const { source, destination, observed } = look;
   const areThere = source.is === 'there' && destination.is === 'there';
-  if (areThere && observed instanceof MirrorError)
-    return [{ table: undefined, error: observed, check: 'copy' }];
-  if (areThere && observed !== undefined && !(observed instanceof MirrorError))
+  const isUncompared = observed instanceof MirrorError;
+  if (areThere && observed !== undefined && !isUncompared)
     return [...planMirror({ ...mirror, suspend: false }, observed).refusals];
   return [
     ...(source.is === 'there' ? sourceRefusals(mirror, source.facts) : []),
     ...(destination.is === 'there' ? destinationRefusals(mirror, destination.facts) : []),
+    ...(areThere && isUncompared
+      ? [{ table: undefined, error: observed, check: 'copy' } as const]
+      : []),
   ];
 }
 

@@ -301,3 +301,14 @@ test('a side that lets in and shows nothing is told as what could not be read', 
   assert.equal(only(checks, 'ledger').result, 'fail');
   assert.equal(only(checks, 'destination-connection').result, 'pass');
 });
+
+test('two sides that cannot be compared are each checked all the same', () => {
+  const error = new MirrorError('LockTimeout', 'somebody holds the table');
+  const look = { ...lookAt(observed({ source: { walLevel: 'replica' } })), observed: error };
+  const checks = checkMirror(mirror(), look);
+  assert.deepEqual(
+    failures(checks).map(({ name: check }) => check),
+    ['wal-level', 'copy'],
+  );
+  assert.equal(only(checks, 'types').result, 'skip');
+});
