@@ -43,20 +43,16 @@ export function compareWithBase(base: Snapshot, now: Snapshot): Change[] {
   const before = new Map(base.mirrors.map((mirror) => [mirror.name, mirror]));
   const taken = namesIn(now);
   const known = namesIn(base);
-  const written = new Set(
-    now.mirrors.flatMap(({ destination, tables }) =>
-      tables.map((table) => tableAt(destination, table.destination)),
-    ),
-  );
+  const writers = writersOf(now.mirrors);
   const removed = base.mirrors.filter(({ name }) => now.complete && !taken.has(name));
   const present = now.mirrors.flatMap((mirror) => {
     const old = before.get(mirror.name);
-    if (old !== undefined) return aboutMirror(mirror, compareMirrors(old, mirror));
+    if (old !== undefined) return aboutMirror(mirror, compareMirrors(old, mirror, writers));
     return known.has(mirror.name) ? [] : aboutMirror(mirror, [addedMirror(mirror)]);
   });
   return [
     ...removed.map((mirror) => ({
-      ...removedMirror(mirror, written, renamedTo(mirror, now, known)),
+      ...removedMirror(mirror, writers, renamedTo(mirror, now, known)),
       mirror: mirror.name,
       file: mirror.file,
     })),
@@ -69,17 +65,28 @@ function namesIn({ mirrors, diagnostics }: Snapshot): Set<string | undefined> {
   return new Set([...mirrors.map(({ name }) => name), ...diagnostics.map(({ mirror }) => mirror)]);
 }
 
+/** The mirror that writes a table from now on, by tableAt. */
+type Writers = ReadonlyMap<string, Mirror>;
+
+function writersOf(mirrors: readonly Mirror[]): Writers {
+  return new Map(
+    mirrors.flatMap((mirror) =>
+      mirror.tables.map((table) => [tableAt(mirror.destination, table.destination), mirror]),
+    ),
+  );
+}
+
 function aboutMirror({ name, file }: Mirror, told: readonly Told[]): Change[] {
   return told.map((change) => ({ ...change, mirror: name, file }));
 }
 
-function compareMirrors(old: Mirror, now: Mirror): Told[] {
+function compareMirrors(old: Mirror, now: Mirror, writers: Writers): Told[] {
   return [
     ...compareEnds(old, now, 'source'),
     ...compareEnds(old, now, 'destination'),
     ...comparePublications(old, now),
     ...compareCounters(old, now),
-    ...compareTables(old, now),
+    ...compareTables(old, now, writers),
   ];
 }
 
@@ -144,14 +151,14 @@ function immutable(
   };
 }
 
-function compareTables(old: Mirror, now: Mirror): Told[] {
+function compareTables(old: Mirror, now: Mirror, writers: Writers): Told[] {
   // Said once, then, for all of them.
   const copiesAll = now.resyncGeneration > old.resyncGeneration;
   const before = new Map(old.tables.map((table) => [formatTableName(table.source), table]));
   const sources = new Set(now.tables.map(({ source }) => formatTableName(source)));
   const removed = old.tables.filter(({ source }) => !sources.has(formatTableName(source)));
   return [
-    ...removed.map((table) => removedTable(table, now)),
+    ...removed.map((table) => removedTable(table, now, writers)),
     ...now.tables.flatMap((table, index) => {
       const same = before.get(formatTableName(table.source));
       const path = ['spec', 'tables', index];
@@ -230,8 +237,9 @@ function firstFate({ initial }: Mirror['snapshot']): string {
     : 'followed without a copy (snapshot.initial is false)';
 }
 
-function removedTable({ source, destination }: MirrorTable, now: Mirror): Told {
+function removedTable(table: MirrorTable, now: Mirror, writers: Writers): Told {
   const told = { severity: 'warning', code: 'TableRemoved', path: ['spec', 'tables'] } as const;
+  const { source, destination } = table;
   const name = formatTableName(source);
   const copy = formatTableName(destination);
   const isFilled = now.tables.some((table) => sameTable(table.destination, destination));
@@ -240,31 +248,22 @@ function removedTable({ source, destination }: MirrorTable, now: Mirror): Told {
     atKey: true,
     ...(now.deletionPolicy === 'Delete' && !isFilled
       ? {
-          message: `${name} is not mirrored any more, and ${copy} is dropped at the destination`,
+          message: `${name} is not mirrored any more, and ${copy} is dropped at the destination${madeAnew(now, [table], writers)}`,
           hint: 'deletionPolicy is Delete; Retain keeps the rows',
         }
       : { message: `${name} is not mirrored any more; ${copy} keeps its rows` }),
   };
 }
 
-function removedMirror(
-  mirror: Mirror,
-  written: ReadonlySet<string>,
-  renamed: Mirror | undefined,
-): Told {
-  const { name, slot, publication, deletionPolicy } = mirror;
+function removedMirror(mirror: Mirror, writers: Writers, renamed: Mirror | undefined): Told {
+  const { name, slot, publication, deletionPolicy, tables } = mirror;
   const isDeleted = deletionPolicy === 'Delete';
   const atSource = publication.managed
     ? `slot ${slot} and publication ${publication.name}`
     : `slot ${slot}`;
-  // One that another mirror writes from now on is not dropped.
-  const dropped = mirror.tables.filter(
-    ({ destination }) => isDeleted && !written.has(tableAt(mirror.destination, destination)),
-  );
-  const atDestination =
-    dropped.length > 0
-      ? `and at the destination, with all rows, ${listTables(dropped)}`
-      : 'nothing at the destination';
+  const atDestination = isDeleted
+    ? `and at the destination, with all rows, ${listTables(tables)}${madeAnew(mirror, tables, writers)}`
+    : 'nothing at the destination';
   const policy = isDeleted
     ? 'deletionPolicy is Delete; to keep the tables, merge Retain first'
     : 'deletionPolicy is Retain';
@@ -277,6 +276,25 @@ function removedMirror(
         ? policy
         : `the file holds mirror ${renamed.name} now, and another name is another mirror; ${policy}`,
   };
+}
+
+/** Of tables of `from` that are dropped: another mirror that names one waits for that, and begins without rows. */
+function madeAnew(
+  { destination }: Mirror,
+  tables: readonly MirrorTable[],
+  writers: Writers,
+): string {
+  const taken = new Map<Mirror, MirrorTable[]>();
+  for (const table of tables) {
+    const writer = writers.get(tableAt(destination, table.destination));
+    if (writer !== undefined) taken.set(writer, [...(taken.get(writer) ?? []), table]);
+  }
+  return [...taken]
+    .map(([{ name, snapshot }, those]) => {
+      const fate = snapshot.initial ? 'copied afresh' : 'followed without a copy';
+      return `; then ${listTables(those)} will be ${fate} by mirror ${name}`;
+    })
+    .join('');
 }
 
 /** The mirror that has taken the file of one that is gone: most likely a new name for it. */

@@ -203,12 +203,30 @@ test('a mirror is known by its name: its file may move, another name is another 
   ]);
 });
 
-test('a table that another mirror writes from now on is not dropped with its mirror', async (t) => {
+test('a table that another mirror writes from now on is dropped with its mirror all the same', async (t) => {
   const before = SHOP.replace('  tables', '  deletionPolicy: Delete\n  tables');
   const after = mirrorText('  tables:\n    - source: public.users\n', 'sale');
-  assert.match(
-    (await changes(t, before, after))[0] ?? '',
-    / will be dropped at the source, and at the destination, with all rows, public\.orders \(/,
+  assert.equal(
+    (await changes(t, before, after))[0],
+    'D/m/shop.yaml:1:1: warning: mirror shop is removed: slot bunny_shop and publication bunny_shop will be dropped at the source, and at the destination, with all rows, public.users, public.orders; then public.users will be copied afresh by mirror sale (the file holds mirror sale now, and another name is another mirror; deletionPolicy is Delete; to keep the tables, merge Retain first)',
+  );
+});
+
+test('a table that goes to another mirror is dropped by the one it leaves', async (t) => {
+  const dir = repository(t, {
+    'm/shop.yaml': SHOP.replace('  tables', '  deletionPolicy: Delete\n  tables'),
+  });
+  const left = SHOP.slice(0, SHOP.indexOf('    - source: public.orders'));
+  writeFiles(dir, {
+    'm/shop.yaml': left.replace('  tables', '  deletionPolicy: Delete\n  tables'),
+    'm/sale.yaml': mirrorText(
+      '  snapshot: {initial: false}\n  tables: [{source: public.orders}]\n',
+      'sale',
+    ),
+  });
+  assert.equal(
+    (await compare(dir)).lines[1],
+    'D/m/shop.yaml:10:3: warning: public.orders is not mirrored any more, and public.orders is dropped at the destination; then public.orders will be followed without a copy by mirror sale (deletionPolicy is Delete; Retain keeps the rows)',
   );
 });
 
