@@ -1,13 +1,15 @@
 import { formatTableName } from '../core/table-name.ts';
+import type { TableRecord } from '../core/table-state.ts';
 import { describeNotice, describeRefusal, describeStep } from './describe.ts';
-import type { Notice, Plan, Step } from './plan.ts';
+import type { Notice, Plan, Refusal, Step } from './plan.ts';
+import { isRecordOf } from './table-case.ts';
 
 /**
  * What the databases have otherwise than it was once made, one line each: put right by a step, or left and
  * told. Empty while the file itself changed: what it asks for now is no drift. Nor is what a copy has yet to
- * bring, or has brought just now.
+ * bring, or has brought just now. By `records`, the ledger's tables, what was never copied cannot drift.
  */
-export function driftOf(plan: Plan): string[] {
+export function driftOf(plan: Plan, records: readonly TableRecord[]): string[] {
   const isEdited = plan.steps.some(
     ({ kind }) => kind === 'accept-spec' || kind === 'register-mirror',
   );
@@ -33,6 +35,10 @@ export function driftOf(plan: Plan): string[] {
         return false;
     }
   };
+  const hasDrifted = ({ table, error }: Refusal): boolean =>
+    error.code === 'SchemaMismatch' &&
+    table !== undefined &&
+    records.some((record) => record.observed !== undefined && isRecordOf(record, table));
   return [
     ...plan.steps.filter(isRepair).map((step) => describeStep(step).text),
     ...plan.notices
@@ -42,7 +48,7 @@ export function driftOf(plan: Plan): string[] {
       )
       .map((notice) => describeNotice(notice).text),
     ...plan.refusals
-      .filter(({ error }) => error.code === 'SchemaMismatch')
+      .filter(hasDrifted)
       .map((refusal) => describeRefusal(refusal).text.split('\n')[0] ?? ''),
   ];
 }
