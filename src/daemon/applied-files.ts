@@ -1,29 +1,34 @@
 /** Keeps `<status-dir>/.applied/<mirror>.yaml`: the last good spec of each mirror. */
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { driverCode } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { replaceFile, tidyFolder } from '../status/replace-file.ts';
 import { appliedKey, parseApplied, renderApplied } from './applied.ts';
 import type { KnownMirror } from './known-mirror.ts';
+import { TroubleLog } from './trouble-log.ts';
 
 const ENDING = '.yaml';
+const TROUBLE =
+  'last good specs cannot be kept; mirrors go on, and after a restart only by their files';
 
 export class AppliedFiles {
   readonly #dir: string;
   readonly #log: Log;
+  readonly #troubles: TroubleLog;
   /** What is on disk by our doing, by the mirror's name: see appliedKey. */
   readonly #written = new Map<string, string>();
-  #hasFailed = false;
 
   constructor(statusDir: string, log: Log) {
     this.#dir = join(statusDir, '.applied');
     this.#log = log;
+    this.#troubles = new TroubleLog(log);
   }
 
   /** What the last daemon knew, by the mirror's name. A file that it did not write is logged and left alone. */
   async read(): Promise<Map<string, KnownMirror>> {
     const known = new Map<string, KnownMirror>();
+    // Nothing depends on it.
+    await tidyFolder(this.#dir).catch(() => undefined);
     for (const name of (await this.list()) ?? []) {
       const file = this.#path(name);
       const text = await readFile(file, 'utf8').catch(() => undefined);
@@ -56,7 +61,7 @@ export class AppliedFiles {
     if (this.#written.get(name) === key && there?.has(name) === true) return;
     await this.#attempt(async () => {
       await mkdir(this.#dir, { recursive: true });
-      await this.#replace(this.#path(name), renderApplied(known));
+      await replaceFile(this.#path(name), renderApplied(known));
       this.#written.set(name, key);
     });
   }
@@ -71,36 +76,12 @@ export class AppliedFiles {
     await this.#attempt(async () => rm(this.#path(name), { force: true }));
   }
 
-  /** Whole or not at all. Two daemons may keep one directory: each has its own temporary file. */
-  async #replace(path: string, text: string): Promise<void> {
-    const temporary = join(this.#dir, `.${basename(path)}.${randomUUID()}.tmp`);
-    try {
-      const file = await open(temporary, 'wx');
-      try {
-        await file.writeFile(text);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  /** One line however often it fails. */
   async #attempt(work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      this.#hasFailed = false;
+      this.#troubles.tellOf(TROUBLE, undefined);
     } catch (error) {
-      if (!this.#hasFailed)
-        this.#log.warn(
-          { code: driverCode(error), dir: this.#dir },
-          'last good specs cannot be kept; mirrors go on, and after a restart only by their files',
-        );
-      this.#hasFailed = true;
+      this.#troubles.tellOf(TROUBLE, error);
     }
   }
 

@@ -1,9 +1,9 @@
 /** Puts a status on disk, whole or not at all. The daemon never reads it back. */
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { driverCode } from '../core/errors.ts';
+import { replaceFile, tidyFolder } from './replace-file.ts';
 import type { Status } from './status.ts';
 
 const HEADER = `# Written by bunnydb; edits are lost. Delete it and it comes again.
@@ -19,9 +19,6 @@ export function renderStatus(status: Status): string {
   return HEADER + stringify(status, { lineWidth: 0 });
 }
 
-/** What a process that was killed in a write has left is in nobody's way, and goes after this time. */
-const PIECE_MS = 60_000;
-
 /**
  * Keeps one file as the last status says: what differs is written, what was deleted or edited too. Several
  * daemons may have the same folder: the one that owns the mirror writes, and they never fight over a file.
@@ -29,23 +26,20 @@ const PIECE_MS = 60_000;
 export class StatusFile {
   readonly #dir: string;
   readonly #path: string;
-  /** Another process may write at the same time. */
-  readonly #temporary: string;
   #written: { readonly text: string; readonly mark: string } | undefined;
   /** How the file was left by who wrote it before us. */
   #found: string | undefined;
   #isTidy = false;
-  /** Writes are made one after the other: they share the temporary file. */
+  /** Writes are made one after the other: the last one stays. */
   #last: Promise<void> = Promise.resolve();
 
   constructor(dir: string, mirror: string) {
     this.#dir = dir;
     this.#path = statusPath(dir, mirror);
-    this.#temporary = `${this.#path}.${randomUUID()}.tmp`;
   }
 
   /**
-   * Temporary file in the same folder, fsync, rename. Throws what the file system throws. `isOurs` is false
+   * As replaceFile does, when there is something to do. Throws what the file system throws. `isOurs` is false
    * while it is not certain that no other daemon owns the mirror: then only a file is written that nobody
    * else has written since.
    */
@@ -62,7 +56,8 @@ export class StatusFile {
       const mark = this.#written?.mark;
       this.#written = undefined;
       this.#found = undefined;
-      if (mark !== undefined && mark === (await this.#mark())) await rm(this.#path, { force: true });
+      if (mark !== undefined && mark === (await this.#mark()))
+        await rm(this.#path, { force: true });
     });
   }
 
@@ -90,28 +85,10 @@ export class StatusFile {
     if (text === this.#written?.text && (await this.#mark()) === this.#written.mark) return;
     this.#written = undefined;
     await mkdir(this.#dir, { recursive: true });
-    if (!this.#isTidy) await this.#tidyUp();
+    if (!this.#isTidy) await tidyFolder(this.#dir);
     this.#isTidy = true;
-    const file = await open(this.#temporary, 'w');
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(this.#temporary, this.#path);
+    await replaceFile(this.#path, text);
     this.#written = { text, mark: await this.#mark() };
-  }
-
-  async #tidyUp(): Promise<void> {
-    const prefix = `${basename(this.#path)}.`;
-    for (const name of await readdir(this.#dir)) {
-      if (!name.startsWith(prefix) || !name.endsWith('.tmp')) continue;
-      const piece = join(this.#dir, name);
-      const found = await stat(piece).catch(() => undefined);
-      if (found !== undefined && Date.now() - found.mtimeMs > PIECE_MS)
-        await rm(piece, { force: true });
-    }
   }
 
   /** Changes when somebody else touches the file; empty when it is gone. */

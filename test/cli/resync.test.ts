@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { lstat, readdir, readFile, rm, stat, symlink, writeFile, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { replaceFile } from '../../src/cli/replace-file.ts';
+import { replaceUnchanged } from '../../src/cli/edit-mirror.ts';
 import { MirrorError } from '../../src/core/errors.ts';
 import { runCommand } from '../servers/daemon.ts';
 import { Folder, LINES } from './folder.ts';
@@ -127,7 +127,7 @@ test('a counter at its end is not raised', async () => {
 test('a file that somebody saved meanwhile is theirs', async () => {
   await using folder = await Folder.create();
   await assert.rejects(
-    replaceFile(folder.file, Buffer.from('what was read before'), 'ours'),
+    replaceUnchanged(folder.file, Buffer.from('what was read before'), 'ours'),
     (error: unknown) =>
       error instanceof MirrorError && /changed by somebody else meanwhile/.test(error.message),
   );

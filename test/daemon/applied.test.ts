@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { silentLog, type Log } from '../../src/core/log.ts';
@@ -175,6 +184,18 @@ test('written once, read back; deleted while its file is there it comes again', 
   assert.equal(readFileSync(path, 'utf8'), renderApplied(known), 'comes again with its folder');
   await files.remove('shop');
   assert.deepEqual([...((await files.list()) ?? [])], []);
+});
+
+test('what a daemon left that was killed while it wrote goes at the next start', async (t) => {
+  const { folder, statusDir } = await stage(t);
+  const [known] = folder.known.values();
+  assert.ok(known);
+  await new AppliedFiles(statusDir, silentLog()).keep(known, undefined);
+  const piece = join(statusDir, '.applied', `.shop.yaml.${randomUUID()}.tmp`);
+  writeFileSync(piece, 'half a sp');
+  utimesSync(piece, new Date(0), new Date(0));
+  assert.equal((await new AppliedFiles(statusDir, silentLog()).read()).size, 1);
+  assert.deepEqual(readdirSync(join(statusDir, '.applied')), ['shop.yaml']);
 });
 
 test('a file of somebody else is logged and left alone', async (t) => {

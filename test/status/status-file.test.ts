@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -156,12 +157,12 @@ test('a write that fails says so, and the next one tries again', async () => {
 
 test('a piece left by a daemon that was killed is not in the way, and goes when nobody can be writing it', async () => {
   await mkdir(dir, { recursive: true });
-  const [old, young] = [`${path}.old.tmp`, `${path}.young.tmp`];
-  await writeFile(old, 'half a sta');
-  await writeFile(young, 'half a sta');
-  await utimes(old, new Date(0), new Date(0));
+  const [old, young] = [`.shop.yaml.${randomUUID()}.tmp`, `.shop.yaml.${randomUUID()}.tmp`];
+  const strange = '.shop.yaml.old.tmp';
+  for (const name of [old, young, strange]) await writeFile(join(dir, name), 'half a sta');
+  for (const name of [old, strange]) await utimes(join(dir, name), new Date(0), new Date(0));
   await new StatusFile(dir, 'shop').write(status());
-  assert.deepEqual((await readdir(dir)).sort(), ['shop.yaml', 'shop.yaml.young.tmp']);
+  assert.deepEqual((await readdir(dir)).sort(), [young, strange, 'shop.yaml'].sort());
 });
 
 test('two daemons write at once: one of the two is there, whole', async () => {
