@@ -12,8 +12,11 @@ export interface SpecProblem {
 /** Absence is not intent: a file that is not there has been removed only when it was seen so for the removal grace. */
 export type Presence =
   | { readonly kind: 'present' }
-  /** Not there, and not yet removed; the last good spec runs on. `message`: what that waits for. */
-  | { readonly kind: 'missing'; readonly message: string }
+  /**
+   * Not there, and not yet removed; the last good spec runs on. `message`: what that waits for.
+   * `isGraceRunning`: it is removed by time alone.
+   */
+  | { readonly kind: 'missing'; readonly message: string; readonly isGraceRunning: boolean }
   | { readonly kind: 'removed' };
 
 export interface Intent {

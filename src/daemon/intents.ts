@@ -52,7 +52,7 @@ export function decideIntents(known: KnownMirrors, look: Look, moment: Moment): 
 function blind(known: KnownMirror, look: Exclude<Look, { kind: 'files' }>): KnownMirror {
   if (look.kind === 'unsettled' || known.presence.kind === 'removed') return withoutTime(known);
   const message = `${look.message}; nothing is removed until it can be read`;
-  return { ...withoutTime(known), presence: { kind: 'missing', message } };
+  return { ...withoutTime(known), presence: { kind: 'missing', message, isGraceRunning: false } };
 }
 
 interface Files {
@@ -116,11 +116,12 @@ function miss(known: KnownMirror, { snapshot, isWhole, moment }: Files): KnownMi
   if (known.presence.kind === 'removed') return known;
   const gone = { ...withoutTime(known), problems: [] };
   const { name, file, suspend } = known.mirror;
-  const missing = (message: string): KnownMirror => ({
+  const missing = (message: string, isGraceRunning = false): KnownMirror => ({
     ...gone,
     presence: {
       kind: 'missing',
       message: `no file has mirror ${name} now (it was ${file})${message}`,
+      isGraceRunning,
     },
   });
   if (snapshot.empty)
@@ -137,7 +138,7 @@ function miss(known: KnownMirror, { snapshot, isWhole, moment }: Files): KnownMi
     );
   if (isOver(known.missingSinceMs, moment)) return { ...gone, presence: { kind: 'removed' } };
   return {
-    ...missing('; the mirror is removed when that was so for the whole removal grace'),
+    ...missing('; the mirror is removed when that was so for the whole removal grace', true),
     missingSinceMs: known.missingSinceMs ?? moment.nowMs,
   };
 }

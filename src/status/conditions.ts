@@ -33,6 +33,7 @@ export type ConditionReason =
   | SpecProblem['reason']
   | 'OutsideMaintenanceWindow'
   | 'RemovalPending'
+  | 'SpecMissing'
   | 'Terminating'
   | 'DriftDetected'
   | 'NoDriftDetected'
@@ -87,7 +88,10 @@ function ready({ view, state, tables }: Known): Verdict {
   if (view.presence.kind === 'removed') return no('Terminating', terminatingLine(view));
   const [problem] = view.problems;
   if (problem !== undefined) return no(problem.reason, problem.text);
-  if (view.presence.kind === 'missing') return no('RemovalPending', view.presence.message);
+  if (view.presence.kind === 'missing') {
+    const { isGraceRunning, message } = view.presence;
+    return no(isGraceRunning ? 'RemovalPending' : 'SpecMissing', message);
+  }
   if (view.mirror.suspend) return no('Suspended', suspendedLine(view));
   const error = mirrorError(view);
   if (error) return no(error.code, oneLine(error));
@@ -227,7 +231,7 @@ function verified({ tables }: Known): Verdict {
 /** Nothing is known of the databases before they were looked at. */
 function drifted({ view }: Known): Verdict[] {
   if (view.plan === undefined) return [];
-  const lines = driftOf(view.plan);
+  const lines = driftOf(view.plan, view.records);
   const type = 'Drifted';
   return lines.length > 0
     ? [{ type, status: 'True', reason: 'DriftDetected', message: lines.join('; ') }]

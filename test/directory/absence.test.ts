@@ -8,6 +8,7 @@ import { Folder, GRACE_MS, mirrorFile, PEER } from './folder.ts';
 const SHOP = mirrorFile('shop', ['users', 'orders']);
 const RUNNING = ['shop present [users orders]'];
 const MISSING = ['shop missing [users orders]'];
+const LOST = ['shop lost [users orders]'];
 const REMOVED = ['shop removed [users orders]'];
 
 test('a file that is gone is removed when every look over the whole grace said so', async (t) => {
@@ -71,7 +72,7 @@ test('an empty directory is a lost mount; a Peer alone is not', async (t) => {
   folder.write('README.md', 'no mirror file');
   await folder.look();
   await folder.look(10 * GRACE_MS);
-  assert.deepEqual(folder.sketch(), MISSING);
+  assert.deepEqual(folder.sketch(), LOST);
   assert.match(folder.why('shop'), /taken for a lost mount: leave one in it, a Peer will do$/);
   assert.equal(folder.last.againMs, undefined, 'nothing is counted');
   folder.write('from.yaml', PEER);
@@ -95,7 +96,7 @@ test('a directory that is gone, a file in its place, links that lead nowhere', a
     put();
     await folder.look();
     await folder.look(10 * GRACE_MS);
-    assert.deepEqual(folder.sketch(), MISSING);
+    assert.deepEqual(folder.sketch(), LOST);
     assert.match(folder.why('shop'), /^cannot read the directory .*; nothing is removed until/);
     rmSync(folder.dir, { force: true });
   }
@@ -120,7 +121,7 @@ for (const [what, put] of Object.entries(UNCLEAR))
     await folder.look();
     await folder.look(10 * GRACE_MS);
     assert.deepEqual(folder.sketch().toSorted(), [
-      'crm missing [leads]',
+      'crm lost [leads]',
       'shop present [users orders] SchemaInvalid',
     ]);
     assert.match(folder.why('crm'), /nothing is removed while \S+shop.yaml cannot be made out$/);
@@ -225,7 +226,7 @@ test('a suspended mirror is never removed, and says what to do', async (t) => {
   folder.remove('shop.yaml');
   await folder.look();
   await folder.look(10 * GRACE_MS);
-  assert.deepEqual(folder.sketch(), ['shop missing [users]']);
+  assert.deepEqual(folder.sketch(), ['shop lost [users]']);
   assert.match(folder.why('shop'), /put the file back without suspend, then remove it$/);
   folder.write('shop.yaml', mirrorFile('shop', ['users']));
   await folder.look();

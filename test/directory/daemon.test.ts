@@ -51,9 +51,9 @@ test('kill -9, and a restart with the file broken, missing, the directory gone o
   await mirror.kill();
   rmSync(dir, { recursive: true });
   await mirror.start(GRACE);
-  await until('RemovalPending');
+  await until('SpecMissing');
   mkdirSync(dir);
-  await until('RemovalPending');
+  await until('SpecMissing');
   assert.match(JSON.stringify(await mirror.status()), /taken for a lost mount|cannot read/);
   await mirror.write({ tables: TABLES });
   await mirror.waitReady();

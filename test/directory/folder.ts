@@ -85,7 +85,7 @@ export class Folder {
     return this.last;
   }
 
-  /** `shop present [users orders] -[orders] Unsettled`: presence, tables, those that leave, problems. */
+  /** `shop present [users orders] -[orders] Unsettled`: presence, tables, those that leave, problems. Lost: missing, and no grace runs. */
   sketch(): string[] {
     return [...this.known.values()].map((known) => {
       const { mirror, leaving, presence, problems } = intentOf(known);
@@ -93,7 +93,7 @@ export class Folder {
         tables.map(({ name }) => name).join(' ');
       return [
         mirror.name,
-        presence.kind,
+        presence.kind === 'missing' && !presence.isGraceRunning ? 'lost' : presence.kind,
         `[${names(mirror.tables.map(({ source }) => source))}]`,
         ...(leaving.length === 0 ? [] : [`-[${names(leaving)}]`]),
         ...new Set(problems.map(({ reason }) => reason)),

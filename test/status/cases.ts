@@ -258,9 +258,17 @@ export const CASES: readonly StatusCase[] = [
   },
   {
     name: 'a file that is missing and not yet removed',
-    view: view({ presence: { kind: 'missing', message: 'shop.yaml is gone' } }),
+    view: view({
+      presence: { kind: 'missing', message: 'shop.yaml is gone', isGraceRunning: true },
+    }),
     state: 'RUNNING',
     conditions: ['Ready=False RemovalPending', STREAMING, ...ACCEPTED],
+  },
+  {
+    name: 'a directory that cannot be read',
+    view: view({ presence: { kind: 'missing', message: 'no answer', isGraceRunning: false } }),
+    state: 'RUNNING',
+    conditions: ['Ready=False SpecMissing', STREAMING, ...ACCEPTED],
   },
   {
     name: 'a table that is no longer in the file',
