@@ -4,25 +4,28 @@ export interface Clock {
   now(): Date;
   /** Never goes back; only differences mean something. */
   monotonicMs(): number;
-  /** Resolves early, without an error, when the signal aborts. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves early, without an error, when one of the signals aborts. Several at once rather than
+   * AbortSignal.any: on Node 20 each of those stays with a signal that lives as long as the process.
+   */
+  sleep(ms: number, ...signals: readonly (AbortSignal | undefined)[]): Promise<void>;
 }
 
 export const systemClock: Clock = {
   now: () => new Date(),
   monotonicMs: () => performance.now(),
-  sleep: async (ms, signal) =>
+  sleep: async (ms, ...signals) =>
     new Promise((resolve) => {
-      if (signal?.aborted === true) {
+      if (signals.some((signal) => signal?.aborted === true)) {
         resolve();
         return;
       }
       const done = (): void => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
+        for (const signal of signals) signal?.removeEventListener('abort', done);
         resolve();
       };
       const timer = setTimeout(done, ms);
-      signal?.addEventListener('abort', done, { once: true });
+      for (const signal of signals) signal?.addEventListener('abort', done, { once: true });
     }),
 };

@@ -258,6 +258,8 @@ export class Copies {
     if (signal.aborted) return;
     const key = formatTableName(table.source);
     const error = classify(thrown);
+    // No trouble of the table's: the next pass finds that the mirror is another's.
+    if (error.code === 'NotOwner') return;
     const failure = this.#options.failures.add(key, error);
     // The next pass tells of it, if it is news.
     this.#options.log.debug({ table: key, err: error, code: error.code }, 'copy failed');

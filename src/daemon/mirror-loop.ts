@@ -97,7 +97,7 @@ export class MirrorLoop {
     const isMoved = intent.presence.kind !== before.presence.kind;
     const isLeaving = isMoved && intent.presence.kind === 'removed';
     // A pass may be in the middle of an hour's work, and these mean now.
-    if (isLeaving || (mirror.suspend && !before.mirror.suspend)) this.#scope?.interrupt();
+    if (isLeaving || (mirror.suspend && !before.mirror.suspend)) this.#tenure.interrupt();
     // What is planned for the one says nothing of the other.
     if (isMoved) this.#planned = undefined;
     if (isSame && !isMoved) return;
@@ -172,7 +172,7 @@ export class MirrorLoop {
         await this.#report();
         this.#options.onProgress();
         await this.#options.clock.sleep(MIN_PASS_INTERVAL_MS, signal);
-        await this.#options.clock.sleep(waitMs, AbortSignal.any([signal, this.#hint.signal]));
+        await this.#options.clock.sleep(waitMs, signal, this.#hint.signal);
       }
     } finally {
       clearInterval(writing);
@@ -211,11 +211,15 @@ export class MirrorLoop {
       // Why the stream ended is the reason, not that the pass was cut off with it.
       const error = this.#scope?.endedBy() ?? classify(thrown);
       if (error.code === 'NotOwner') return this.#lost(error);
+      if (this.#tenure.isCut) {
+        await this.#tenure.leave(error);
+        return 0;
+      }
       if (error.code === 'SlotBusy' && this.#tenure.maySlotBeBusy) return BUSY_SLOT_MS;
       this.#failed(error);
       this.#count(error, startMs);
       if (this.#scope?.isWhole === false) await this.#tenure.leave(error);
-      return this.#failures.waitMs(MIRROR_KEY);
+      return Math.min(this.#failures.waitMs(MIRROR_KEY), this.#tenure.longestWaitMs);
     }
   }
 
@@ -274,7 +278,7 @@ export class MirrorLoop {
   }
 
   #failed(error: MirrorError): void {
-    this.#failures.add(MIRROR_KEY, error);
+    if (this.#failures.waitMs(MIRROR_KEY) === 0) this.#failures.add(MIRROR_KEY, error);
     this.#failure = error;
     // What a stop cuts off is no trouble.
     if (!this.#stopping.signal.aborted) this.#troubles.tell(this.#failures);

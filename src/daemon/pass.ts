@@ -75,7 +75,7 @@ export async function attemptIfDue(
   else pass.left.add(step);
 }
 
-/** A failing step of one table is that table's own; any other is the pass's. Throws when a session broke. */
+/** A failing step of one table is that table's own; any other is the pass's. Throws when a session broke, or the mirror is another's. */
 export async function attempt(
   pass: Attempts,
   step: Step,
@@ -86,7 +86,7 @@ export async function attempt(
     report(pass, step, await work());
   } catch (thrown) {
     const error = classify(thrown, describeStep(step).text);
-    if (!pass.scope.isWhole) throw error;
+    if (!pass.scope.isWhole || error.code === 'NotOwner') throw error;
     pass.left.add(step);
     if (key === undefined) pass.error ??= error;
     else pass.tableErrors.set(key, error);

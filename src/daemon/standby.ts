@@ -126,6 +126,13 @@ export class Standby implements AsyncDisposable {
   /** This daemon has let go of the mirror; the next in line takes it. */
   handedOver(): void {
     this.#sinceMs = this.#options.clock.monotonicMs();
+    this.#seenMs = this.#sinceMs;
+    this.#isFromAnother = true;
+  }
+
+  /** Another daemon had the mirror last, as far as is known: this one may be needed at any time. */
+  get isFromAnother(): boolean {
+    return this.#isFromAnother;
   }
 
   /** It had the mirror and failed: others are to have it for a while, if there are others. */

@@ -24,10 +24,14 @@ const SETTLING_MS = 2_000;
 /** After a takeover a slot is free again as soon as the source has noticed. */
 const SLOT_FREE_MS = 30_000;
 
+/** After an outage a standby is to be there again before it is needed. */
+const STANDBY_RETRY_MS = 15_000;
+
 export class Tenure implements AsyncDisposable {
   scope: Scope | undefined;
   readonly #options: TenureOptions;
   readonly #standby: Standby;
+  #isCut = false;
 
   constructor(options: TenureOptions) {
     this.#options = options;
@@ -80,9 +84,12 @@ export class Tenure implements AsyncDisposable {
     return this.scope;
   }
 
-  /** Closes what is open, because it failed or is another's. */
+  /** Closes what is open, because it failed, is another's, or was cut. */
   async leave(error: MirrorError | undefined): Promise<void> {
     await this.#close();
+    const isCut = this.#isCut;
+    this.#isCut = false;
+    if (isCut) return;
     if (error?.code === 'NotOwner') this.#standby.handedOver();
     else this.#standby.failed();
   }
@@ -101,8 +108,19 @@ export class Tenure implements AsyncDisposable {
     return true;
   }
 
+  /** Something else is asked for now, and what is under way was cut off for it: no failure. */
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  /** For how long at most a failed look may be left: others may need this daemon to take the mirror over. */
+  get longestWaitMs(): number {
+    return this.scope === undefined && this.#standby.isFromAnother ? STANDBY_RETRY_MS : Infinity;
+  }
+
   /** Cuts what is under way. */
   interrupt(): void {
+    this.#isCut = this.scope !== undefined;
     this.scope?.interrupt();
     this.#standby.interrupt();
   }

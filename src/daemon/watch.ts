@@ -51,24 +51,22 @@ export class DirectoryWatch {
       // What happened before somebody watched is seen by looking once more.
       if (await hints.follow(place)) continue;
       const waitMs = Math.max(MIN_WAIT_MS, Math.min(againMs, RESCAN_MS));
-      await clock.sleep(waitMs, this.#until(this.#hint.signal));
+      await clock.sleep(waitMs, signal, this.#order.signal, this.#hint.signal);
       if (this.#hint.signal.aborted) await this.#settle();
     }
   }
 
   /** Waits until no event came for a while. */
   async #settle(): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, signal } = this.#options;
     const startMs = clock.monotonicMs();
-    while (this.#hint.signal.aborted && !this.#until().aborted) {
+    const isOver = (): boolean => signal.aborted || this.#order.signal.aborted;
+    while (this.#hint.signal.aborted && !isOver()) {
       this.#hint = new AbortController();
       const leftMs = startMs + MAX_SETTLE_MS - clock.monotonicMs();
       if (leftMs <= 0) return;
-      await clock.sleep(Math.min(SETTLE_MS, leftMs), this.#until(this.#hint.signal));
+      const waitMs = Math.min(SETTLE_MS, leftMs);
+      await clock.sleep(waitMs, signal, this.#order.signal, this.#hint.signal);
     }
-  }
-
-  #until(...signals: AbortSignal[]): AbortSignal {
-    return AbortSignal.any([this.#options.signal, this.#order.signal, ...signals]);
   }
 }
