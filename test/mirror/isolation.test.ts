@@ -114,7 +114,7 @@ test('a schema that cannot be made stops neither the stream nor a resync of anot
     create event trigger no_schema on ddl_command_start when tag in ('CREATE SCHEMA') execute function refuse()`);
   const tables = [{ source: 'public.a', resyncGeneration: 1 }, ...BOTH.slice(1)];
   await mirror.write({ tables: [...tables, { source: 'other.c' }] });
-  await mirror.start(['--removal-grace', '1s']);
+  await mirror.start();
   const failed = await mirror.waitFor(
     (status) =>
       condition(status, 'Ready') === 'False PermissionDenied' &&

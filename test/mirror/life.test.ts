@@ -69,7 +69,7 @@ test('a quiet mirror in a busy cluster lets the source remove its WAL', async ()
 test('a table added to the file is copied while the others stream; one taken out is left as it is', async () => {
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   await mirror.write({ tables: tables('a') });
-  await mirror.start(['--removal-grace', '200ms']);
+  await mirror.start();
   await mirror.waitReady();
   await mirror.write({ tables: tables('a', 'b') });
   await mirror.atSource('insert into a values (2, 2); insert into b values (2, 2)');

@@ -97,7 +97,8 @@ export class TestMirror implements AsyncDisposable {
       mirrorDirectory,
       statusDirectory,
       log,
-      args: ['--log-level', 'debug', ...args],
+      // What is taken out of a file is soon gone.
+      args: ['--log-level', 'debug', '--removal-grace', '1s', ...args],
       ...node,
     });
     return this.#daemon;
