@@ -1,6 +1,6 @@
 /**
  * Undoes what a removed mirror made, step by step. Each is idempotent and can be derived again after a
- * crash, and none touches anything once another daemon has the mirror.
+ * crash, and none is begun once another daemon has the mirror.
  */
 import { checkpoint } from '../core/checkpoint.ts';
 import { classify, MirrorError } from '../core/errors.ts';
@@ -103,7 +103,11 @@ async function atSource<T>(
   });
 }
 
-/** One that the rows break stays NOT VALID, and one whose table is gone is gone with it: nobody will bring them back. */
+/**
+ * One that the rows break stays NOT VALID, and one whose table, column or key is gone is gone with it:
+ * nobody will bring them back. No transaction spans its steps: it is the lock that this session holds which
+ * keeps others out until the end.
+ */
 async function restoreForGood(
   ctx: RemovalContext,
   step: StepOf<'restore-foreign-key'>,
@@ -122,7 +126,11 @@ async function restoreForGood(
   }
 }
 
-const HOPELESS: ReadonlySet<string> = new Set(['ConstraintViolated', 'TableMissing']);
+const HOPELESS: ReadonlySet<string> = new Set([
+  'ConstraintViolated',
+  'TableMissing',
+  'SchemaMismatch',
+]);
 
 /** With what is left of its copies. Foreign keys from other tables of the mirror go too, as their tables do. */
 async function dropMirrored(
