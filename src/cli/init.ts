@@ -18,7 +18,7 @@ import { nearest } from '../spec/suggest.ts';
 import { isUrl, parseConnectionUrl } from './connection-url.ts';
 import { EXIT } from './exit-codes.ts';
 import { mirrorFileText, type LeftOut, type NewMirror } from './mirror-file-text.ts';
-import type { Output } from './output.ts';
+import { tellError, type Output } from './output.ts';
 import { writeNewFile } from './write-new-file.ts';
 
 export interface InitOptions {
@@ -80,8 +80,7 @@ export async function init(name: string, options: InitOptions, out: Output): Pro
     tell({ name, path, ...choice }, options, out);
     return EXIT.done;
   } catch (thrown) {
-    const error = thrown instanceof Refused ? thrown : classify(thrown);
-    out.error(`${name}: ${error.message}\n  ${error.hint}\n`);
+    tellError(out, thrown instanceof Refused ? thrown : classify(thrown), name);
     return EXIT.failed;
   }
 }

@@ -1,3 +1,5 @@
+import type { ErrorCode, MirrorError } from '../core/errors.ts';
+
 /** Where a command writes: results and messages never mix. */
 export interface Output {
   /** A result, to stdout. */
@@ -22,4 +24,14 @@ export const unpainted: Paint = (_style, text) => text;
 export interface Screen {
   readonly columns: number;
   readonly rows: number;
+}
+
+/** An error that ends the command, or the part of it that `about` names. */
+export function tellError(
+  out: Output,
+  { message, hint, code }: Pick<MirrorError, 'message' | 'hint'> & { readonly code?: ErrorCode },
+  about?: string,
+): void {
+  const whose = about === undefined ? '' : `${about}: `;
+  out.error(`${whose}${message}${code === undefined ? '' : ` [${code}]`}\n  ${hint}\n`);
 }

@@ -9,7 +9,7 @@ import { isMirrorLocked } from '../postgres/ownership.ts';
 import { openSession } from '../postgres/session.ts';
 import { describeDiagnostic } from '../spec/diagnostic.ts';
 import { EXIT } from './exit-codes.ts';
-import { unpainted, type Output } from './output.ts';
+import { tellError, unpainted, type Output } from './output.ts';
 import { planJson } from './plan-json.ts';
 import type { FailedLook, PlanLook, PlanReport } from './plan-look.ts';
 import { planText } from './plan-text.ts';
@@ -64,8 +64,7 @@ async function lookAt(mirror: Mirror): Promise<PlanLook> {
 
 /** Whoever reads the other output by machine sees them all the same. */
 function tellErrors({ failures, invalid }: PlanReport, out: Output): void {
-  for (const { mirror, error } of failures)
-    out.error(`${mirror}: ${error.message} [${error.code}]\n  ${error.hint}\n`);
+  for (const { mirror, error } of failures) tellError(out, error, mirror);
   for (const diagnostic of invalid) out.error(`${describeDiagnostic(diagnostic)}\n`);
 }
 

@@ -1,13 +1,13 @@
-import { classify, MirrorError } from '../core/errors.ts';
+import { MirrorError } from '../core/errors.ts';
 import { parseTableName, sameTable } from '../core/table-name.ts';
 import type { MirrorSpec } from '../spec/document.ts';
 import type { FieldEdit } from '../spec/edit.ts';
 import { readStatus } from '../status/read-status.ts';
 import type { Status } from '../status/status.ts';
-import { editMirror } from './edit-mirror.ts';
 import { EXIT } from './exit-codes.ts';
 import { findTable, noSuchTable } from './find-table.ts';
 import type { Output } from './output.ts';
+import { runEdit } from './run-edit.ts';
 import { selectMirrors } from './select-mirrors.ts';
 
 export interface ResyncOptions {
@@ -34,19 +34,13 @@ export async function resync(name: string, options: ResyncOptions, out: Output):
   for (const table of unknown) out.error(`${noSuchTable(mirror, table)}\n`);
   if (unknown.length > 0) return EXIT.usage;
   const status = await knownStatus(name, options.statusDir, out);
-  try {
-    const bumps = await editMirror(mirror, (spec) =>
-      bumpsFor({ name, spec, status }, options.tables),
-    );
-    for (const { label, from, to } of bumps)
-      out.print(`${label}: resyncGeneration ${from} -> ${to} in ${mirror.file}\n`);
-    out.error(nextSteps(name, options.tables.length === 0 ? [] : bumps));
-    return EXIT.done;
-  } catch (thrown) {
-    const error = classify(thrown);
-    out.error(`${error.message}\n  ${error.hint}\n`);
-    return EXIT.failed;
-  }
+  const command = {
+    edit: (spec: MirrorSpec) => bumpsFor({ name, spec, status }, options.tables),
+    describe: ({ label, from, to }: Bump) =>
+      `${label}: resyncGeneration ${from} -> ${to} in ${mirror.file}`,
+    next: (bumps: readonly Bump[]) => nextSteps(name, options.tables.length === 0 ? [] : bumps),
+  };
+  return runEdit(mirror, command, out);
 }
 
 function bumpsFor(

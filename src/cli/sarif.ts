@@ -1,7 +1,7 @@
 /** SARIF 2.1.0, which code scanning takes: https://docs.oasis-open.org/sarif/sarif/v2.1.0/ */
-import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { isAbsolute, sep } from 'node:path';
+import { ownVersion } from '../core/version.ts';
 import { withHint, type Diagnostic } from '../spec/diagnostic.ts';
 import type { Report, ReportCode } from './diagnostic-formats.ts';
 
@@ -39,7 +39,8 @@ const RULES: Readonly<Record<ReportCode, string>> = {
   NotRead: 'A file that is never read',
   NothingToCheck: 'A directory without mirror files',
   CounterLowered: 'A resync counter that went down',
-  ImmutableFieldChanged: 'Another database, address or publication',
+  ImmutableFieldChanged: 'Another database or publication',
+  AddressChanged: 'Another address of a database',
   MirrorRemoved: 'A mirror that is removed',
   TableRemoved: 'A table that is not mirrored any more',
   MirrorAdded: 'A new mirror',
@@ -86,10 +87,4 @@ function toResult(diagnostic: Diagnostic<ReportCode>): object {
 function toUri(path: string): string {
   if (isAbsolute(path)) return pathToFileURL(path).href;
   return path.split(sep).map(encodeURIComponent).join('/');
-}
-
-/** package.json lies as far from src/cli as from dist/cli. */
-function ownVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

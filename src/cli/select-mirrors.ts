@@ -2,7 +2,7 @@ import { classify } from '../core/errors.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { describeDiagnostic, type Diagnostic } from '../spec/diagnostic.ts';
 import { loadDirectory } from '../spec/load.ts';
-import type { Output } from './output.ts';
+import { tellError, type Output } from './output.ts';
 
 /**
  * The valid mirrors of a directory, or the named one. Undefined, with every reason printed, when the
@@ -36,7 +36,7 @@ export async function findMirrors(
 ): Promise<FoundMirrors | undefined> {
   const snapshot = await loadDirectory(dir).catch((thrown: unknown) => classify(thrown));
   if (snapshot instanceof Error) {
-    out.error(`${snapshot.message}\n  ${snapshot.hint}\n`);
+    tellError(out, snapshot);
     return undefined;
   }
   const mirrors = snapshot.mirrors.filter((mirror) => name === undefined || mirror.name === name);

@@ -1,9 +1,8 @@
-import { classify } from '../core/errors.ts';
 import type { MirrorSpec } from '../spec/document.ts';
 import type { FieldEdit } from '../spec/edit.ts';
-import { editMirror } from './edit-mirror.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Output } from './output.ts';
+import { runEdit } from './run-edit.ts';
 import { selectMirrors } from './select-mirrors.ts';
 
 export interface SuspendOptions {
@@ -41,21 +40,14 @@ async function editSpec(
 ): Promise<number> {
   const [mirror] = (await selectMirrors(dir, name, out)) ?? [];
   if (mirror === undefined) return EXIT.invalidFiles;
-  try {
-    const edits = await editMirror(mirror, edit);
-    for (const { field, to } of edits)
-      out.print(
-        `${name}: ${field} ${to === undefined ? 'taken out of' : `is ${JSON.stringify(to)} in`} ${mirror.file}\n`,
-      );
-    out.error(
+  const command = {
+    edit,
+    describe: ({ field, to }: FieldEdit) =>
+      `${name}: ${field} ${to === undefined ? 'taken out of' : `is ${JSON.stringify(to)} in`} ${mirror.file}`,
+    next: (edits: readonly FieldEdit[]) =>
       edits.length === 0
         ? `nothing to do: ${mirror.file} says so already\n`
         : 'commit it where the daemon gets its files from\n',
-    );
-    return EXIT.done;
-  } catch (thrown) {
-    const error = classify(thrown);
-    out.error(`${error.message}\n  ${error.hint}\n`);
-    return EXIT.failed;
-  }
+  };
+  return runEdit(mirror, command, out);
 }

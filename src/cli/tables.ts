@@ -11,7 +11,7 @@ import { loadDirectory } from '../spec/load.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 import { nearest } from '../spec/suggest.ts';
 import { EXIT } from './exit-codes.ts';
-import type { Output } from './output.ts';
+import { tellError, type Output } from './output.ts';
 import { tablesJson, tablesText, type ListedTable } from './tables-text.ts';
 
 export interface TablesOptions {
@@ -36,7 +36,7 @@ interface Place {
 export async function tables(name: string, options: TablesOptions, out: Output): Promise<number> {
   const snapshot = await loadDirectory(options.dir).catch((thrown: unknown) => classify(thrown));
   if (snapshot instanceof Error) {
-    out.error(`${snapshot.message}\n  ${snapshot.hint}\n`);
+    tellError(out, snapshot);
     return EXIT.invalidFiles;
   }
   if (options.destination && snapshot.peers.has(name)) {
@@ -56,8 +56,7 @@ export async function tables(name: string, options: TablesOptions, out: Output):
     out.print(options.output === 'json' ? tablesJson(chosen) : tablesText(chosen));
     return EXIT.done;
   } catch (thrown) {
-    const error = classify(thrown);
-    out.error(`${name}: ${error.message} [${error.code}]\n  ${error.hint}\n`);
+    tellError(out, classify(thrown), name);
     return EXIT.failed;
   }
 }

@@ -12,7 +12,7 @@ import { readStatus } from '../status/read-status.ts';
 import type { Status } from '../status/status.ts';
 import { EXIT } from './exit-codes.ts';
 import { findTable, noSuchTable } from './find-table.ts';
-import type { Output } from './output.ts';
+import { tellError, type Output } from './output.ts';
 import { selectMirrors } from './select-mirrors.ts';
 
 export interface VerifyOptions {
@@ -55,8 +55,7 @@ export async function verify(
     const answers = await ask(mirror, wanted, options);
     return await tell(mirror, answers, options, out);
   } catch (thrown) {
-    const error = classify(thrown);
-    out.error(`${name}: ${error.message} [${error.code}]\n  ${error.hint}\n`);
+    tellError(out, classify(thrown), name);
     return EXIT.failed;
   }
 }

@@ -6,7 +6,9 @@ import { watch, type FSWatcher } from 'chokidar';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { DirectoryPlace } from '../spec/read-directory.ts';
+import { TroubleLog } from './trouble-log.ts';
 
+const TROUBLE = 'watching files failed; they are still looked at in intervals';
 /** What a watcher cannot find out by then, the rescan sees. */
 const READY_TIMEOUT_MS = 2_000;
 
@@ -23,14 +25,15 @@ export interface HintOptions {
  */
 export class Hints implements AsyncDisposable {
   readonly #options: HintOptions;
+  readonly #troubles: TroubleLog;
   #watcher: FSWatcher | undefined;
   #parents: readonly FolderWatcher[] = [];
   /** What is watched; undefined when it has to be found out anew. */
   #identity: string | undefined;
-  #hasFailed = false;
 
   constructor(options: HintOptions) {
     this.#options = options;
+    this.#troubles = new TroubleLog(options.log);
   }
 
   /** Watches what is there now. True when that is new, and may have changed before it was watched. */
@@ -76,12 +79,7 @@ export class Hints implements AsyncDisposable {
   }
 
   readonly #failed = (error: unknown): void => {
-    if (!this.#hasFailed)
-      this.#options.log.warn(
-        { err: error },
-        'watching files failed; they are still looked at in intervals',
-      );
-    this.#hasFailed = true;
+    this.#troubles.tellOf(TROUBLE, error);
   };
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 /** A mirror as the daemon knows it: its last good spec, and what the looks at its file said since. */
 import type { Intent, Presence, SpecProblem } from '../core/intent.ts';
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
-import { serverOf } from '../spec/conflicts.ts';
+import { tableAt } from '../spec/conflicts.ts';
 import type { WrittenSpec } from '../spec/written.ts';
 
 export interface KnownMirror {
@@ -46,8 +46,7 @@ export function intentOf(known: KnownMirror): Intent {
 
 /** Equal for two rows that write one table, in whatever mirrors they are. */
 export function destinationKey({ destination }: Mirror, table: MirrorTable): string {
-  const { schema, name } = table.destination;
-  return JSON.stringify([serverOf(destination), destination.database, schema, name]);
+  return tableAt(destination, table.destination);
 }
 
 /** When each removal grace began that runs now for this mirror, its tables or its newer spec. */

@@ -1,6 +1,6 @@
 /** The metrics of one daemon, for Prometheus. Nothing is asked of a database when they are scraped. */
-import { readFileSync } from 'node:fs';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { ownVersion } from '../core/version.ts';
 import type { DaemonView } from './daemon-view.ts';
 import type { EndedPass, Meter } from './meter.ts';
 import { GAUGES, samplesOf, type GaugeName, type Sample } from './samples.ts';
@@ -61,7 +61,7 @@ export class Metrics implements Meter {
       help: 'Always 1; the version is in the label.',
       labelNames: ['version'],
       registers,
-    }).set({ version: readVersion() }, 1);
+    }).set({ version: ownVersion() }, 1);
     collectDefaultMetrics({
       register: this.#registry,
       eventLoopMonitoringPrecision: EVENT_LOOP_PRECISION_MS,
@@ -110,10 +110,4 @@ export class Metrics implements Meter {
         this.#rowsCopied.inc({ mirror, table: source }, 0);
     }
   }
-}
-
-/** Of the package; it lies in the same place seen from src/daemon and from dist/daemon. */
-function readVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

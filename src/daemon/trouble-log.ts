@@ -20,7 +20,10 @@ export class TroubleLog {
     this.#log = log;
   }
 
-  /** `isOpen`: whether what failed, by its key, still waits to be done; when left out, all of it may. */
+  /**
+   * `isOpen`: whether what failed, by its key, still waits to be done; when left out, all of it may. What does
+   * not has recovered, unless it is a table that left the file: `recovered` is the line for that one too.
+   */
   tell(failures: Failures, isOpen: (key: string) => boolean = () => true): void {
     for (const key of failures.keys()) {
       const error = failures.errorOf(key);

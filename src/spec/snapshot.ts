@@ -1,7 +1,7 @@
 /**
  * The floor of files: texts -> mirrors and diagnostics, all of one moment. Each file is parsed,
  * checked against its schema and against rules, then all of them against each other, and what is
- * right is resolved. Only load.ts touches a disk; nothing here knows a database or a secret.
+ * right is resolved. No disk is touched here, and nothing here knows a database or a secret.
  */
 import type { Connection, Mirror } from '../core/mirror.ts';
 import { findConflicts, type Candidate } from './conflicts.ts';

@@ -68,14 +68,14 @@ export function conditionsOf(known: Known, previous: readonly Condition[], now: 
     ...drifted(known),
     ...generationBehind(known),
   ];
-  return verdicts.map((verdict) => {
-    const before = previous.find(({ type }) => type === verdict.type);
-    const isSame = before?.status === verdict.status;
-    return {
-      ...verdict,
-      lastTransitionTime: isSame ? before.lastTransitionTime : now.toISOString(),
-    };
-  });
+  return verdicts.map((verdict) => sinceWhen(verdict, previous, now));
+}
+
+/** With the time of its last transition, which the conditions before it know when it is none. */
+export function sinceWhen(verdict: Verdict, previous: readonly Condition[], now: Date): Condition {
+  const before = previous.find(({ type }) => type === verdict.type);
+  const isSame = before?.status === verdict.status;
+  return { ...verdict, lastTransitionTime: isSame ? before.lastTransitionTime : now.toISOString() };
 }
 
 function ready({ view, state, tables }: Known): Verdict {

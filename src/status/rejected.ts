@@ -1,6 +1,6 @@
 /** The status of a mirror that was never taken: its file has errors, or it waits for another mirror. Pure. */
 import type { SpecProblem } from '../core/intent.ts';
-import type { Condition } from './conditions.ts';
+import { sinceWhen, type Condition } from './conditions.ts';
 import type { Status } from './status.ts';
 
 /** `previous` only lends lastTransitionTime. Throws on a list without problems, which is a bug. */
@@ -12,12 +12,9 @@ export function rejectedStatus(
   const [first] = problems;
   if (first === undefined) throw new Error(`mirror ${name} is rejected for no reason`);
   const { reason, text: message } = first;
-  const condition = (type: Condition['type'], status: Condition['status']): Condition => {
-    const before = previous?.status.conditions.find((one) => one.type === type);
-    const isSame = before?.status === status;
-    const lastTransitionTime = isSame ? before.lastTransitionTime : now.toISOString();
-    return { type, status, reason, message, lastTransitionTime };
-  };
+  const before = previous?.status.conditions ?? [];
+  const condition = (type: Condition['type'], status: Condition['status']): Condition =>
+    sinceWhen({ type, status, reason, message }, before, now);
   return {
     apiVersion: 'bunnydb/v1',
     kind: 'MirrorStatus',

@@ -64,7 +64,7 @@ test('a restart with the file broken, missing, or the directory gone: it runs on
   const harms: Readonly<Record<string, (folder: Folder) => void>> = {
     'shop present': (folder) => folder.write('shop.yaml', 'kind: ['),
     'shop missing': (folder) => folder.remove('shop.yaml'),
-    'shop missing ': (folder) => rmSync(folder.dir, { recursive: true }),
+    'shop lost': (folder) => rmSync(folder.dir, { recursive: true }),
   };
   for (const [sketch, harm] of Object.entries(harms)) {
     const folder = Folder.with(t, { 'shop.yaml': RICH, 'from.yaml': PEER });
@@ -73,7 +73,7 @@ test('a restart with the file broken, missing, or the directory gone: it runs on
     harm(folder);
     const next = await restart(folder);
     await next.look(100 * GRACE_MS);
-    assert.ok(next.sketch()[0]?.startsWith(sketch.trim()), next.sketch()[0]);
+    assert.ok(next.sketch()[0]?.startsWith(sketch), next.sketch()[0]);
     assert.deepEqual(intentOf([...next.known.values()][0] ?? assert.fail()).mirror, before.mirror);
   }
 });
