@@ -72,7 +72,7 @@ export function planCopy(
             generation: reached(tableCase),
             estimatedRows: observed.sourceShape?.estimatedRows ?? -1,
             estimatedBytes: observed.sourceShape?.totalBytes ?? 0,
-            ...(opens !== undefined && reason === 'resync' ? { heldUntil: opens } : {}),
+            ...(opens !== undefined && disturbs(tableCase, decision) ? { heldUntil: opens } : {}),
           },
         ],
         refusals: [],
@@ -100,6 +100,15 @@ export function generationNotices({ table, record }: TableCase): Notice[] {
       message: `${counter} went back from ${was} to ${is}; nothing is copied, and the next resync needs more than ${was}`,
     },
   ];
+}
+
+/** It begins to: readers still have what it is to empty or to replace. */
+function disturbs(
+  tableCase: TableCase,
+  { reason, strategy }: Extract<Decision, { do: 'copy' }>,
+): boolean {
+  const isThere = tableCase.observed.destinationShape !== undefined;
+  return reason === 'resync' || (strategy === 'truncate' && isThere && endsSwap(tableCase));
 }
 
 /** `held`: no maintenance window is open. It holds back what disturbs readers: no first rows, and no end of what was begun. */
@@ -139,6 +148,9 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
       // A table that was gone is empty now, whoever made it again: its spool alone does not fill it.
       if (state.resume === 'copy' || isGone || state.failure.code === 'TableMissing')
         return copy('retry');
+      // The way out that its hint names.
+      if (state.failure.code === 'SwapObstructed' && table.resyncStrategy === 'truncate')
+        return copy('resync');
       // So is a shadow that is no longer like the table it is to replace.
       if (lacksShadow(tableCase) || isOutgrown(record)) return copy('retry');
       // Its spool has a hole: only a copy helps, and that is for a human to ask for.

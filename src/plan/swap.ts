@@ -7,6 +7,8 @@ import type { TableCase } from './table-case.ts';
 
 const RETYPE_HINT =
   'Drop or change the object that the message names for the time of the resync; where a type changes, it is in the way of either resyncStrategy.';
+const DROP_HINT =
+  'Drop or change the object that the message names; with deletionPolicy: Retain the column stays, without its values.';
 
 /**
  * What a copy by swap would not carry over or may not do: at most one refusal, that names all of it.
@@ -23,7 +25,7 @@ export function swapRefusals(tableCase: TableCase, { destination }: Observed): R
       : [
           `role ${destination.role.name} may not CREATE in database ${destination.database}, which the schema of its shadow needs`,
         ]),
-    ...[...always, ...retyped].map(toSentence),
+    ...[...always, ...retyped].map((obstacle) => toSentence(obstacle, tableCase)),
   ];
   if (sentences.length === 0) return [];
   return [
@@ -31,7 +33,7 @@ export function swapRefusals(tableCase: TableCase, { destination }: Observed): R
       table,
       'SwapObstructed',
       `${formatTableName(table.destination)} cannot be swapped: ${sentences.join('; ')}`,
-      retyped.length > 0 ? RETYPE_HINT : undefined,
+      hintFor(retyped, tableCase),
     ),
   ];
 }
@@ -45,7 +47,7 @@ export function truncateRefusals(tableCase: TableCase): Refusal[] {
     refuse(
       table,
       'PermissionDenied',
-      `${formatTableName(table.destination)} cannot be emptied: ${emptyObstacles.map(toSentence).join('; ')}`,
+      `${formatTableName(table.destination)} cannot be emptied: ${emptyObstacles.map((obstacle) => toSentence(obstacle, tableCase)).join('; ')}`,
       'Make the role a member of the owner at the destination, or grant it the right that the message names.',
     ),
   ];
@@ -59,8 +61,8 @@ function retypeRefusals(tableCase: TableCase): Refusal[] {
     refuse(
       table,
       'SchemaMismatch',
-      `${formatTableName(table.destination)} cannot be given the source's types: ${obstacles.map(toSentence).join('; ')}`,
-      RETYPE_HINT,
+      `${formatTableName(table.destination)} cannot be given the source's types: ${obstacles.map((obstacle) => toSentence(obstacle, tableCase)).join('; ')}`,
+      hintFor(obstacles, tableCase),
     ),
   ];
 }
@@ -76,8 +78,20 @@ function retypeObstacles({ observed, desired, dropped }: TableCase): SwapObstacl
   });
 }
 
-function toSentence({ object, reason, columns }: SwapObstacle): string {
-  return columns === undefined
-    ? `${object} ${reason}`
+function toSentence(obstacle: SwapObstacle, tableCase: TableCase): string {
+  const { object, reason, columns } = obstacle;
+  if (columns === undefined) return `${object} ${reason}`;
+  return isOfDropped(obstacle, tableCase)
+    ? `${object} depends on ${columns.join(', ')}, which the resync drops`
     : `${object} ${reason} ${columns.join(', ')}, which the resync changes`;
+}
+
+function hintFor(obstacles: readonly SwapObstacle[], tableCase: TableCase): string | undefined {
+  if (obstacles.length === 0) return undefined;
+  const isDrop = obstacles.every((obstacle) => isOfDropped(obstacle, tableCase));
+  return isDrop ? DROP_HINT : RETYPE_HINT;
+}
+
+function isOfDropped({ columns }: SwapObstacle, { dropped }: TableCase): boolean {
+  return columns?.every((column) => dropped.includes(column)) === true;
 }

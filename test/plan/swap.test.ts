@@ -5,7 +5,16 @@ import type { SwapObstacle } from '../../src/core/observed.ts';
 import { swapRefusals, truncateRefusals } from '../../src/plan/swap.ts';
 import { tableCases } from '../../src/plan/table-case.ts';
 import type { Refusal } from '../../src/plan/plan.ts';
-import { column, mirror, observed, shape, table, type World, type WorldTable } from './fixtures.ts';
+import {
+  column,
+  mirror,
+  observed,
+  record,
+  shape,
+  table,
+  type World,
+  type WorldTable,
+} from './fixtures.ts';
 
 const TOTALS: SwapObstacle = {
   object: 'materialized view public.totals',
@@ -26,9 +35,11 @@ const RETYPED: WorldTable = {
 function refusalsIn(
   look: WorldTable,
   world: Omit<World, 'tables'> = {},
+  excludeColumns: readonly string[] = [],
 ): { swap: readonly Refusal[]; truncate: readonly Refusal[] } {
   const seen = observed({ ...world, tables: { 'public.users': look } });
-  const file = mirror([table('public.users', { resyncStrategy: 'swap' })]);
+  const users = table('public.users', { resyncStrategy: 'swap', excludeColumns });
+  const file = mirror([users], { deletionPolicy: 'Delete' });
   const [tableCase] = tableCases(file, seen, false);
   assert.ok(tableCase);
   return { swap: swapRefusals(tableCase, seen), truncate: truncateRefusals(tableCase) };
@@ -78,6 +89,18 @@ test('what reads a column is in the way only when its type changes, and then of 
   ]);
   for (const { error } of [...swap, ...truncate])
     assert.doesNotMatch(error.hint, /resyncStrategy: truncate/);
+});
+
+test('what reads a column that goes is told so, and that it may stay', () => {
+  const look = { record: record('public.users', undefined, { excludeColumns: [] }) };
+  const { swap, truncate } = refusalsIn({ ...look, swapObstacles: [NOTES] }, {}, ['note']);
+  const sentence = 'view public.notes depends on note, which the resync drops';
+  assert.deepEqual(told(swap), [`SwapObstructed: public.users cannot be swapped: ${sentence}`]);
+  assert.deepEqual(told(truncate), [
+    `SchemaMismatch: public.users cannot be given the source's types: ${sentence}`,
+  ]);
+  for (const { error } of [...swap, ...truncate])
+    assert.match(error.hint, /deletionPolicy: Retain/);
 });
 
 test('an object that is in the way as it is, is named once', () => {

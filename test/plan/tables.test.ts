@@ -44,6 +44,13 @@ const FAILED_REPLAY: TableState = {
   run: undefined,
   snapshot: undefined,
 };
+const OBSTRUCTED: TableState = {
+  ...FAILED_REPLAY,
+  failure: { ...FAILURE, code: 'SwapObstructed', hint: ERROR_RULES.SwapObstructed.hint },
+  run: SWAP_RUN,
+  snapshot: SNAPSHOT,
+  fed: true,
+};
 const SPOOL_FULL: TableState = {
   ...FAILED_REPLAY,
   failure: { ...FAILURE, code: 'SpoolFull', hint: ERROR_RULES.SpoolFull.hint },
@@ -202,6 +209,18 @@ runCases([
       shadows: [],
     },
     plan: { steps: ['copy-table public.users retry swap 1/0'] },
+  },
+  {
+    name: 'a swap that was obstructed at its end tries again while the file says swap',
+    mirror: SWAP,
+    world: swapping(OBSTRUCTED),
+    plan: { steps: ['replay-table public.users'] },
+  },
+  {
+    name: 'a swap that was obstructed at its end is given up for the strategy that its hint names',
+    mirror: BUMPED,
+    world: swapping(OBSTRUCTED),
+    plan: { steps: [COPY_BUMPED] },
   },
   {
     name: 'a resync whose counter went back is cancelled',

@@ -117,3 +117,12 @@ test('a first copy is not held, nor the end of what was begun', () => {
   assert.deepEqual(stepsOf(catchingUp), [['replay-table']], 'the newer counter waits for a window');
   assert.deepEqual(stepsOf(catchingUp, {}), [['copy-table']]);
 });
+
+test('a swap that begins again as a truncate is held: its readers have all rows', () => {
+  const swapping = run({ strategy: 'swap', generation: BUMPED.generation });
+  const state: TableState = { phase: 'Copying', run: swapping, fed: true };
+  const world = { tables: { 'public.users': { record: record('public.users', state) } } };
+  assert.deepEqual(stepsOf(world), [['copy-table', OPENS]]);
+  const swap = { ...CLOSED, tables: [{ ...BUMPED, resyncStrategy: 'swap' as const }] };
+  assert.deepEqual(stepsOf(world, swap), [['copy-table']]);
+});
