@@ -6,7 +6,7 @@ import type { Mirror } from '../core/mirror.ts';
 import type { Observed, ObservedPublication } from '../core/observed.ts';
 import { sameTable, type TableName } from '../core/table-name.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
-import { planAcceptance } from './changes.ts';
+import { planAcceptance } from './acceptance.ts';
 import { generationNotices, planCopy, planShadows } from './copies.ts';
 import { planForeignKeys, planKeys } from './dependents.ts';
 import { judgeDrift } from './judge-drift.ts';

@@ -2,6 +2,7 @@
  * What a change of the files will do to mirrors that run, told before it is merged: from the files of
  * both revisions alone, so what the databases hold may add to it. Pure.
  */
+import { editsOf, type FieldEdit } from '../core/field-change.ts';
 import type { Connection, Mirror, MirrorTable } from '../core/mirror.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import { serverOf, tableAt } from './conflicts.ts';
@@ -12,6 +13,7 @@ import type { Snapshot } from './snapshot.ts';
 export type ChangeCode =
   | 'CounterLowered'
   | 'ImmutableFieldChanged'
+  | 'AddressChanged'
   | 'MirrorRemoved'
   | 'TableRemoved'
   | 'MirrorAdded'
@@ -80,43 +82,51 @@ function aboutMirror({ name, file }: Mirror, told: readonly Told[]): Change[] {
   return told.map((change) => ({ ...change, mirror: name, file }));
 }
 
+/** What an edit means is decided by its field's class; here it is put into words, at its place. */
+interface Edited {
+  readonly old: Mirror;
+  readonly now: Mirror;
+  readonly edits: readonly FieldEdit[];
+}
+
 function compareMirrors(old: Mirror, now: Mirror, writers: Writers): Told[] {
+  const edited = { old, now, edits: editsOf(old, now) };
   return [
-    ...compareEnds(old, now, 'source'),
-    ...compareEnds(old, now, 'destination'),
-    ...comparePublications(old, now),
-    ...compareCounters(old, now),
-    ...compareTables(old, now, writers),
+    ...compareEnds(edited, 'source'),
+    ...compareEnds(edited, 'destination'),
+    ...comparePublications(edited),
+    ...compareCounters(edited),
+    ...compareTables(edited, writers),
   ];
 }
 
 /** The mirror's own, which copies every table. */
-function compareCounters(
-  { resyncGeneration: from }: Mirror,
-  { resyncGeneration: to }: Mirror,
-): Told[] {
+function compareCounters({ old, now, edits }: Edited): Told[] {
+  if (!edits.some(({ field }) => field === 'spec.resyncGeneration')) return [];
+  const [from, to] = [old.resyncGeneration, now.resyncGeneration];
   const path = ['spec', 'resyncGeneration'];
   if (to < from) return [lowered(path, 'spec.resyncGeneration', [from, to])];
-  if (to === from) return [];
   const message = `every table will be copied again: resyncGeneration goes from ${from} to ${to}`;
   return [{ severity: 'note', code: 'CopiedAgain', path, message }];
 }
 
-function compareEnds(old: Mirror, now: Mirror, side: 'source' | 'destination'): Told[] {
+function compareEnds({ old, now, edits }: Edited, side: 'source' | 'destination'): Told[] {
   const [from, to] = [old[side], now[side]];
-  const isMoved = serverOf(from) !== serverOf(to);
-  const isOtherDatabase = from.database !== to.database;
-  if (!isMoved && !isOtherDatabase) return [];
-  const field = isOtherDatabase ? 'database' : from.host === to.host ? 'port' : 'host';
-  const path = ['spec', side, field];
+  const fields = edits.map(({ field }) => field);
   const message = `the ${side} is ${describeEnd(to)} now, it was ${describeEnd(from)}`;
   const way = WAYS_OUT[side];
-  const hint = isOtherDatabase
-    ? `another ${side} is refused ${way}`
-    : `the same database at another address goes on without a copy; another one is refused ${way}`;
-  if (side === 'source') return [immutable(old, now, { path, message, hint })];
-  // The counter is no answer: what was copied is in the ledger of the destination that is left.
-  return [{ severity: 'warning', code: 'ImmutableFieldChanged', path, message, hint }];
+  if (fields.includes(`spec.${side}.database`)) {
+    const told = { path: ['spec', side, 'database'], message };
+    const hint = `another ${side} is refused ${way}`;
+    if (side === 'source') return [immutable(old, now, { ...told, hint })];
+    // The counter is no answer: what was copied is in the ledger of the destination that is left.
+    return [{ ...told, severity: 'warning', code: 'ImmutableFieldChanged', hint }];
+  }
+  // Another spelling of an address is none.
+  if (serverOf(from) === serverOf(to)) return [];
+  const path = ['spec', side, fields.includes(`spec.${side}.host`) ? 'host' : 'port'];
+  const hint = `the same database at another address goes on without a copy; another one is refused ${way}`;
+  return [{ severity: 'note', code: 'AddressChanged', path, message, hint }];
 }
 
 /** What follows "is refused". */
@@ -129,8 +139,8 @@ function describeEnd({ host, port, database }: Connection): string {
   return `database ${database} on ${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-function comparePublications(old: Mirror, now: Mirror): Told[] {
-  if (old.publication.name === now.publication.name) return [];
+function comparePublications({ old, now, edits }: Edited): Told[] {
+  if (!edits.some(({ field }) => field === 'spec.publication')) return [];
   const message = `the publication is ${now.publication.name} now, it was ${old.publication.name}`;
   const hint = `another publication is refused ${WAYS_OUT.source}`;
   return [immutable(old, now, { path: ['spec', 'publication'], message, hint })];
@@ -151,64 +161,86 @@ function immutable(
   };
 }
 
-function compareTables(old: Mirror, now: Mirror, writers: Writers): Told[] {
+function compareTables({ old, now, edits }: Edited, writers: Writers): Told[] {
   // Said once, then, for all of them.
   const copiesAll = now.resyncGeneration > old.resyncGeneration;
-  const before = new Map(old.tables.map((table) => [formatTableName(table.source), table]));
-  const sources = new Set(now.tables.map(({ source }) => formatTableName(source)));
-  const removed = old.tables.filter(({ source }) => !sources.has(formatTableName(source)));
+  const editsTo = ({ source }: MirrorTable): FieldEdit[] =>
+    edits.filter(({ table }) => table === formatTableName(source));
+  const comesOrGoes = (table: MirrorTable): boolean =>
+    editsTo(table).some(({ field }) => field === 'spec.tables[]');
   return [
-    ...removed.map((table) => removedTable(table, now, writers)),
+    ...old.tables.filter(comesOrGoes).map((table) => removedTable(table, now, writers)),
     ...now.tables.flatMap((table, index) => {
-      const same = before.get(formatTableName(table.source));
       const path = ['spec', 'tables', index];
-      if (same === undefined) return [addedTable(table, now, path)];
-      const [from, to] = [same.generation.table, table.generation.table];
+      if (comesOrGoes(table)) return [addedTable(table, now, path)];
+      const before = old.tables.find(({ source }) => sameTable(source, table.source));
+      if (before === undefined) return [];
+      const [from, to] = [before.generation.table, table.generation.table];
       const name = `resyncGeneration of ${formatTableName(table.source)}`;
       return [
         ...(from > to ? [lowered([...path, 'resyncGeneration'], name, [from, to])] : []),
-        ...(copiesAll
-          ? []
-          : copiedAgain(same, table, { path, deletionPolicy: now.deletionPolicy })),
+        ...(copiesAll ? [] : copiedAgain(editsTo(table), [before, table], { path, now })),
       ];
     }),
   ];
 }
 
 function copiedAgain(
-  old: MirrorTable,
-  now: MirrorTable,
-  { path, deletionPolicy }: { path: FieldPath } & Pick<Mirror, 'deletionPolicy'>,
+  edits: readonly FieldEdit[],
+  [old, table]: readonly [old: MirrorTable, now: MirrorTable],
+  { path, now }: { readonly path: FieldPath; readonly now: Mirror },
 ): Told[] {
-  const reasons: [field: string, text: string][] = [];
-  const [from, to] = [old.generation.table, now.generation.table];
-  if (to > from) reasons.push(['resyncGeneration', `resyncGeneration goes from ${from} to ${to}`]);
-  if (!hasSameColumns(old.excludeColumns, now.excludeColumns))
-    reasons.push(['excludeColumns', 'excludeColumns changes']);
-  const [before, after] = [formatTableName(old.destination), formatTableName(now.destination)];
-  if (before !== after)
-    reasons.push(['destination', `its destination goes from ${before} to ${after}`]);
+  const reasons = edits.flatMap((edit) => reasonToCopy(edit, old, table));
   const [first] = reasons;
   if (first === undefined) return [];
   const why = reasons.map(([, text]) => text).join(', ');
-  const message = `${formatTableName(now.source)} will be copied again by ${now.resyncStrategy}: ${why}`;
-  const left = now.excludeColumns.filter((column) => !old.excludeColumns.includes(column));
+  const message = `${formatTableName(table.source)} will be copied again by ${table.resyncStrategy}: ${why}`;
+  const losses = lossesOf(old, table, now);
   return [
     {
       severity: 'note',
       code: 'CopiedAgain',
       path: [...path, first[0]],
       message,
-      ...(left.length > 0 && deletionPolicy === 'Delete'
-        ? { hint: `deletionPolicy is Delete: the destination loses ${left.join(', ')}` }
-        : {}),
+      ...(losses === undefined ? {} : { hint: `deletionPolicy is Delete: ${losses}` }),
     },
   ];
 }
 
-/** Their order means nothing. */
-function hasSameColumns(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((column) => b.includes(column));
+/** The key that was edited, and what that was. */
+function reasonToCopy(
+  { field }: FieldEdit,
+  old: MirrorTable,
+  now: MirrorTable,
+): [key: string, text: string][] {
+  switch (field) {
+    case 'spec.tables[].destination': {
+      const [from, to] = [formatTableName(old.destination), formatTableName(now.destination)];
+      return [['destination', `its destination goes from ${from} to ${to}`]];
+    }
+    case 'spec.tables[].excludeColumns':
+      return [['excludeColumns', 'excludeColumns changes']];
+    case 'spec.tables[].resyncGeneration': {
+      const [from, to] = [old.generation.table, now.generation.table];
+      if (to < from) return [];
+      return [['resyncGeneration', `resyncGeneration goes from ${from} to ${to}`]];
+    }
+    default:
+      return [];
+  }
+}
+
+/** What a table that is copied again costs the destination. */
+function lossesOf(old: MirrorTable, table: MirrorTable, now: Mirror): string | undefined {
+  if (now.deletionPolicy !== 'Delete') return undefined;
+  if (!isFilledBy(now, old)) return `${formatTableName(old.destination)} is dropped`;
+  const left = table.excludeColumns.filter((column) => !old.excludeColumns.includes(column));
+  return left.length === 0 ? undefined : `the destination loses ${left.join(', ')}`;
+}
+
+/** The mirror writes its destination, from whatever source table. */
+function isFilledBy({ tables }: Mirror, { destination }: MirrorTable): boolean {
+  return tables.some((table) => sameTable(table.destination, destination));
 }
 
 function lowered(path: FieldPath, name: string, [from, to]: [from: number, to: number]): Told {
@@ -242,11 +274,10 @@ function removedTable(table: MirrorTable, now: Mirror, writers: Writers): Told {
   const { source, destination } = table;
   const name = formatTableName(source);
   const copy = formatTableName(destination);
-  const isFilled = now.tables.some((table) => sameTable(table.destination, destination));
   return {
     ...told,
     atKey: true,
-    ...(now.deletionPolicy === 'Delete' && !isFilled
+    ...(now.deletionPolicy === 'Delete' && !isFilledBy(now, table)
       ? {
           message: `${name} is not mirrored any more, and ${copy} is dropped at the destination${madeAnew(now, [table], writers)}`,
           hint: 'deletionPolicy is Delete; Retain keeps the rows',

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { Mirror, MirrorTable } from '../../src/core/mirror.ts';
 import type { MirrorRecord } from '../../src/core/observed.ts';
-import { changesOf, FIELD_CLASSES } from '../../src/plan/changes.ts';
+import { changesOf, FIELD_CLASSES } from '../../src/core/field-change.ts';
 import { describeStep } from '../../src/plan/describe.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { runCases } from './cases.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { changesOf, type FIELD_CLASSES } from '../../src/plan/changes.ts';
+import { changesOf, type FIELD_CLASSES } from '../../src/core/field-change.ts';
 import { compareWithBase } from '../../src/spec/compare-base.ts';
 import { DESTINATION_PEER, mirrorText, SOURCE_PEER, snapshotOf } from './files.ts';
 import { commitAll, git, makeDirectory, runValidate, writeFiles } from './validate-stage.ts';
@@ -90,7 +90,7 @@ test('tables that will be copied again', async (t) => {
     .replace('excludeColumns', 'destination: crm.orders\n      excludeColumns');
   assert.deepEqual(await changes(t, SHOP, after), [
     'D/m/shop.yaml:11:25: note: public.users will be copied again by swap: resyncGeneration goes from 4 to 6',
-    'D/m/shop.yaml:15:23: note: public.orders will be copied again by truncate: excludeColumns changes, its destination goes from public.orders to crm.orders',
+    'D/m/shop.yaml:14:20: note: public.orders will be copied again by truncate: its destination goes from public.orders to crm.orders, excludeColumns changes',
   ]);
 });
 
@@ -98,6 +98,14 @@ test('a column that is left out from now on, where what is left out is dropped',
   const before = SHOP.replace('  tables', '  deletionPolicy: Delete\n  tables');
   assert.deepEqual(await changes(t, before, before.replace('[a, b]', '[b, c, d]')), [
     'D/m/shop.yaml:14:23: note: public.orders will be copied again by truncate: excludeColumns changes (deletionPolicy is Delete: the destination loses c, d)',
+  ]);
+});
+
+test('a table that goes elsewhere, where what is not mirrored any more is dropped', async (t) => {
+  const before = SHOP.replace('  tables', '  deletionPolicy: Delete\n  tables');
+  const elsewhere = 'source: public.users\n      destination: crm.users';
+  assert.deepEqual(await changes(t, before, before.replace('source: public.users', elsewhere)), [
+    'D/m/shop.yaml:12:20: note: public.users will be copied again by truncate: its destination goes from public.users to crm.users (deletionPolicy is Delete: public.users is dropped)',
   ]);
 });
 
@@ -141,7 +149,7 @@ test('another database, another address, another publication', async (t) => {
     .replace('  tables', '  publication: dba_pub\n  tables');
   assert.deepEqual(await changes(t, before, after), [
     `D/m/shop.yaml:6:39: warning: the source is database sale on localhost:5432 now, it was database shop on localhost:5432 (another source is refused ${RAISE})`,
-    `D/m/shop.yaml:7:23: warning: the destination is database shop on [::2]:5433 now, it was database shop on copy.internal:5432 (${MOVED} ${LEAVE})`,
+    `D/m/shop.yaml:7:23: note: the destination is database shop on [::2]:5433 now, it was database shop on copy.internal:5432 (${MOVED} ${LEAVE})`,
     `D/m/shop.yaml:9:16: warning: the publication is dba_pub now, it was bunny_shop (another publication is refused ${RAISE})`,
   ]);
   // Another way to write an address, another user, another secret.
@@ -161,7 +169,7 @@ test('an edit of a peer counts for the mirrors that name it', async (t) => {
   const dir = repository(t, { 'm/shop.yaml': SHOP });
   writeFiles(dir, { 'm/from.yaml': SOURCE_PEER.replace('source.internal', 'new.internal') });
   assert.deepEqual((await compare(dir)).lines.slice(0, -1), [
-    `D/m/shop.yaml:6:11: warning: the source is database shop on new.internal:5432 now, it was database shop on source.internal:5432 (${MOVED} ${RAISE})`,
+    `D/m/shop.yaml:6:11: note: the source is database shop on new.internal:5432 now, it was database shop on source.internal:5432 (${MOVED} ${RAISE})`,
   ]);
 });
 
