@@ -155,6 +155,10 @@ export const ERROR_RULES = {
     retry: 'backoff',
     hint: 'Empty the table, or set its resyncGeneration to 1 or more to let the copy replace its rows.',
   },
+  DestinationTaken: {
+    retry: 'backoff',
+    hint: 'It is taken over when that mirror has let go of it: take the table out of its file; one that is suspended lets go when it is resumed.',
+  },
   SwapObstructed: {
     retry: 'backoff',
     hint: 'Drop or change the object that the message names for the time of the resync, or set resyncStrategy: truncate for this table.',

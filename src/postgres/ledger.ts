@@ -6,7 +6,7 @@ import { MirrorError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
 import type { ObservedLedger, SavedForeignKey } from '../core/observed.ts';
-import type { TableName } from '../core/table-name.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { Done, TableState } from '../core/table-state.ts';
 import type { Verification } from '../core/verification.ts';
 import * as sql from '../sql/ledger.ts';
@@ -117,21 +117,22 @@ export async function registerMirror(session: Session, mirror: MirrorRegistratio
   ]);
 }
 
-/** Adds the table as Pending; nothing when it is there. */
+/** Adds the table as Pending; nothing when it is there. Throws DestinationTaken: one table has one writer. */
 export async function registerTable(
   session: Session,
   owner: Owner,
   table: { readonly source: TableName; readonly destination: TableName },
 ): Promise<void> {
   const { source, destination } = table;
-  await session.query(sql.INSERT_TABLE, [
-    owner.mirror,
-    owner.epoch,
-    source.schema,
-    source.name,
-    destination.schema,
-    destination.name,
-  ]);
+  const names = [source.schema, source.name, destination.schema, destination.name];
+  const added = await session.query(sql.INSERT_TABLE, [owner.mirror, owner.epoch, ...names]);
+  if (added.length > 0) return;
+  const [writer] = await session.query(sql.SELECT_WRITER, [owner.mirror, ...names]);
+  if (writer !== undefined)
+    throw new MirrorError(
+      'DestinationTaken',
+      `${formatTableName(destination)} is still written by mirror ${text(writer, 'mirror')}`,
+    );
 }
 
 /** Who writes: the mirror and the epoch under which it is owned. */

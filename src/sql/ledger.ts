@@ -158,8 +158,14 @@ insert into bunnydb.tables
   (mirror, epoch, source_schema, source_name, destination_schema, destination_name, state)
 select name, epoch, $3, $4, $5, $6, '{"phase": "Pending"}'
 from bunnydb.mirrors where name = $1 and epoch = $2
-on conflict (mirror, source_schema, source_name) do nothing
+on conflict do nothing
 returning id`;
+
+/** Whose the destination is, when it is not this source table's of this mirror. */
+export const SELECT_WRITER = /* sql */ `
+select mirror from bunnydb.tables
+where (destination_schema, destination_name) = ($4, $5)
+  and (mirror, source_schema, source_name) <> ($1, $2, $3)`;
 
 /** With a new copy what was found of the former one means nothing any more. */
 export const UPDATE_TABLE_STATE = /* sql */ `

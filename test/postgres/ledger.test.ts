@@ -6,6 +6,7 @@ import {
   migrateLedger,
   type Owner,
   readLedger,
+  registerTable,
   requestVerification,
   takeEpoch,
   writeTableState,
@@ -15,6 +16,7 @@ import { isMirrorLocked, tryLockMirror } from '../../src/postgres/ownership.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
 import type { Verification } from '../../src/core/verification.ts';
 import { INSERT_VERSION, LEDGER_MIGRATIONS } from '../../src/sql/ledger.ts';
+import { name } from '../plan/fixtures.ts';
 import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
 
@@ -104,6 +106,21 @@ test('what a comparison found is kept until the table is copied anew, and only i
     done: { generation: MATCH.generation },
   });
   assert.equal(await verification(), undefined);
+});
+
+test('a table has one writer: another one is told who that is', async () => {
+  const { session } = await firstVersion();
+  await using _ = session;
+  await session.query(
+    `insert into bunnydb.mirrors values ('other', 1, '', 's', 'p', 'created', '42', 'shop', '0/0', now())`,
+  );
+  const [ours, its] = [name('public.a'), name('crm.b')];
+  await registerTable(session, { mirror: 'shop', epoch: 7n }, { source: ours, destination: its });
+  const other = { mirror: 'other', epoch: 1n };
+  await assert.rejects(registerTable(session, other, { source: ours, destination: its }), {
+    code: 'DestinationTaken',
+    message: 'crm.b is still written by mirror shop',
+  });
 });
 
 test('a request is heard by the owner of the mirror, and its time compares with that of an answer', async () => {
