@@ -1,6 +1,6 @@
 import { MirrorError } from '../core/errors.ts';
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
-import { observePublication } from '../observe/publication.ts';
+import { observePublication, observePublicationSettings } from '../observe/publication.ts';
 import type { Step } from '../plan/plan.ts';
 import type { Session } from '../postgres/session.ts';
 import {
@@ -79,8 +79,9 @@ export async function dropPublication(
   { source }: Pick<ExecuteContext, 'source'>,
   { kind, name }: StepOf<'drop-publication'>,
 ): Promise<Outcome> {
-  await source.query(dropPublicationSql(name));
-  return { step: kind, changed: true, message: `publication ${name}` };
+  const changed = (await observePublicationSettings(source, name)) !== undefined;
+  if (changed) await source.query(dropPublicationSql(name));
+  return { step: kind, changed, message: `publication ${name}` };
 }
 
 async function lockOutWriters(source: Session, table: TableName): Promise<void> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MirrorError } from '../../src/core/errors.ts';
+import { dropPublication } from '../../src/execute/publication.ts';
 import { openSession } from '../../src/postgres/session.ts';
 import { mirrorTable, startPair } from './pair.ts';
 
@@ -66,6 +67,11 @@ test('what was changed by hand is put right', async () => {
   await resync.execute();
   assert.deepEqual((await resync.observe()).publication, publication);
   assert.deepEqual((await resync.plan()).steps, []);
+
+  for (const changed of [true, false]) {
+    const outcome = await dropPublication(pair, { kind: 'drop-publication', name });
+    assert.equal(outcome.changed, changed);
+  }
 });
 
 test('a row filter and a column list are seen', async () => {
