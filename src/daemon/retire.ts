@@ -5,7 +5,13 @@ import type { Mirror } from '../core/mirror.ts';
 import type { MirrorRecord } from '../core/observed.ts';
 import { executeRemoval, type RemovalContext } from '../execute/retire-mirror.ts';
 import { observeMirror } from '../observe/observe.ts';
-import { planRemoval, withWayOut, withWayOutUnknown, type RemovalStep } from '../plan/removal.ts';
+import {
+  leftUnasked,
+  planRemoval,
+  withWayOut,
+  withWayOutUnknown,
+  type RemovalStep,
+} from '../plan/removal.ts';
 import { readLedger } from '../postgres/ledger.ts';
 import { openSession } from '../postgres/session.ts';
 import { attemptInOrder, resultOf, type Attempts, type PassResult } from './pass.ts';
@@ -13,13 +19,14 @@ import type { Scope } from './scope.ts';
 import type { Tenure } from './tenure.ts';
 
 /**
- * `gone` when the destination knows no such mirror: there is nothing to undo, and the source is not asked.
+ * `gone` when the destination knows no such mirror and the source cannot be asked for what another one may
+ * have had there: nothing is known to be undone, which is logged with what to do there by hand.
  * Throws what Tenure.enter throws; of a source that cannot be reached with what to do there by hand.
  */
 export async function enterRemoved(
   tenure: Tenure,
   mirror: Mirror,
-  signal: AbortSignal,
+  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
 ): Promise<Scope | 'gone' | 'standby'> {
   if (tenure.scope?.isWhole === true) return (await tenure.enter(mirror)) ?? 'standby';
   // First of all what still copies.
@@ -27,12 +34,24 @@ export async function enterRemoved(
   const record = await readRecord(mirror, signal).catch((error: unknown) => {
     throw withWayOutUnknown(classify(error), mirror);
   });
-  if (record === undefined) return 'gone';
-  return tenure.enter(mirror).then(
-    (scope) => scope ?? 'standby',
-    (error: unknown) => {
-      throw withWayOut(classify(error), mirror, record);
-    },
+  try {
+    return (await tenure.enter(mirror)) ?? 'standby';
+  } catch (error) {
+    // What failed was the destination then, which is tried again.
+    if (await answers(mirror, signal)) throw error;
+    signal.throwIfAborted();
+    if (record !== undefined) throw withWayOut(classify(error), mirror, record);
+    log.warn({ reason: classify(error).message }, leftUnasked(mirror));
+    return 'gone';
+  }
+}
+
+/** The source, asked by itself. */
+async function answers(mirror: Mirror, signal: AbortSignal): Promise<boolean> {
+  const options = { mirror: mirror.name, role: 'observer', readOnly: true, signal } as const;
+  return openSession(mirror.source, options).then(
+    async (session) => session.close().then(() => true),
+    () => false,
   );
 }
 

@@ -11,8 +11,9 @@ import { sameTable, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
 import { dropPublicationSql, dropSlotSql } from '../sql/publication.ts';
-import type { Plan, Step } from './plan.ts';
+import type { Plan, Refusal, Step } from './plan.ts';
 import { identityRefusals } from './preflight.ts';
+import { refuse } from './refuse.ts';
 
 export type RemovalStep = Extract<
   Step,
@@ -45,7 +46,7 @@ export function planRemoval(mirror: Mirror, look: RemovalLook): RemovalPlan {
   const { ledger, slot, publication } = look;
   const record = ledger.mirror;
   const nothing = { mirror: mirror.name, steps: [], refusals: [], notices: [] };
-  if (record === undefined) return nothing;
+  if (record === undefined) return { ...nothing, refusals: leftSlot(mirror, look) };
   const refusals = identityRefusals(look);
   if (refusals.length > 0)
     return {
@@ -73,6 +74,25 @@ export function planRemoval(mirror: Mirror, look: RemovalLook): RemovalPlan {
       { kind: 'forget-mirror' },
     ],
   };
+}
+
+/**
+ * Of a mirror that this destination does not know: its file may have named another one when the slot was
+ * made. Somebody else's is none of ours to drop, and one that is read keeps no WAL for nobody.
+ */
+function leftSlot(mirror: Mirror, look: RemovalLook): Refusal[] {
+  const { slot } = look;
+  if (slot === undefined || slot.active || !isOurs(slot, look)) return [];
+  return [
+    refuse(
+      undefined,
+      'SlotUnknown',
+      `slot ${mirror.slot} is still on the source and nobody reads it, but this destination knows no mirror ${mirror.name}`,
+      'Did the file name another destination before? Put it back as it was, then remove it. ' +
+        `If nobody needs the slot, in database ${look.source.database}: ${join(unrecordedSql(mirror))} ` +
+        `If it is somebody else's, delete ${appliedFile(mirror)}.`,
+    ),
+  ];
 }
 
 /** A slot of another plugin or database is none that we could have made. */
@@ -138,16 +158,27 @@ export function withWayOut(error: MirrorError, mirror: Mirror, record: MirrorRec
 
 /** Of the destination. What its ledger says is not known then: only a human can tell what the mirror made. */
 export function withWayOutUnknown(error: MirrorError, mirror: Mirror): MirrorError {
-  const { slot, publication, source } = mirror;
-  const statements = [
+  return withHint(
+    error,
+    `It is tried again. If that destination is gone for ever: what this mirror made at the source goes, in database ${mirror.source.database}, by ${join(unrecordedSql(mirror))} ` +
+      `Then delete ${appliedFile(mirror)}.`,
+  );
+}
+
+/** The last word on a mirror that its destination does not know, while its source cannot be asked. */
+export function leftUnasked(mirror: Mirror): string {
+  return (
+    `the destination knows no mirror ${mirror.name}, and the source cannot be asked: nothing is undone. A slot that is still there keeps WAL; ` +
+    `it goes, in database ${mirror.source.database}, by ${join(unrecordedSql(mirror))}`
+  );
+}
+
+/** By the file alone. */
+function unrecordedSql({ slot, publication }: Mirror): string[] {
+  return [
     dropSlotSql(slot),
     ...(publication.managed ? [dropPublicationSql(publication.name)] : []),
   ];
-  return withHint(
-    error,
-    `It is tried again. If that destination is gone for ever: what this mirror made at the source goes, in database ${source.database}, by ${join(statements)} ` +
-      `Then delete ${appliedFile(mirror)}.`,
-  );
 }
 
 function withHint({ code, message, cause }: MirrorError, hint: string): MirrorError {

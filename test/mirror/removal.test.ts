@@ -9,6 +9,7 @@ import { executeRemoval } from '../../src/execute/retire-mirror.ts';
 import { observeMirror } from '../../src/observe/observe.ts';
 import { planRemoval } from '../../src/plan/removal.ts';
 import { openSession } from '../../src/postgres/session.ts';
+import { statusPath } from '../../src/status/status-file.ts';
 import { isReady, type Status } from '../../src/status/status.ts';
 import { rejection } from '../execute/swap-stage.ts';
 import { until } from '../servers/processes.ts';
@@ -199,6 +200,28 @@ test('a source that is away: nothing is dropped; what the status says to run by 
   assert.deepEqual(await remains(mirror), []);
 });
 
+test('a file that led elsewhere last, and was refused: not forgotten while its slot keeps WAL', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
+  await using loop = await InProcess.start(mirror, { tables: TABLES });
+  await ready(mirror);
+  const elsewhere = { ...mirror.destinationEndpoint(), database: 'postgres' };
+  await loop.write({ destination: elsewhere, tables: TABLES });
+  await mirror.waitFor(({ status }) => status.state === 'FAILED');
+  for (const restart of [false, true]) {
+    if (restart) {
+      await loop.stop();
+      loop.start({ kind: 'removed' });
+    } else loop.become('removed');
+    await mirror.waitFor((now) => readyLine(now).includes('Put it back as it was'));
+  }
+  assert.equal(loop.retired, 0);
+  await loop.write({ tables: TABLES });
+  await ready(mirror);
+  loop.become('removed');
+  await loop.gone();
+  assert.deepEqual(await remains(mirror), ['table a', 'table b']);
+});
+
 test('a file that comes back stops the removal, also after a crash: everything is copied again', async () => {
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   await using loop = await InProcess.start(mirror, { tables: TABLES });
@@ -216,8 +239,9 @@ test('a file that comes back stops the removal, also after a crash: everything i
   await copiedAgain();
   await loop.cutOffAt('slot-forgotten');
   await mirror.atSource('update a set n = n + 1; insert into a values (-1, -1)');
+  // The last word of the loop that was cut off may be that all is well.
+  await rm(statusPath(mirror.statusDirectory, mirror.name), { force: true });
   loop.start({ kind: 'present' });
-  await mirror.waitFor(({ status }) => status.state !== 'TERMINATING');
   await copiedAgain();
   await mirror.assertNothingToDo();
   assert.equal(loop.retired, 0);

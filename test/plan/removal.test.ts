@@ -67,6 +67,16 @@ const CASES: readonly RemovalCase[] = [
     plan: { steps: [] },
   },
   {
+    what: 'also a slot that nobody reads, but it is told: the mirror had another destination, maybe',
+    world: { mirrorRecord: undefined, slot: { ...SLOT, active: false } },
+    plan: { refusals: ['SlotUnknown'] },
+  },
+  {
+    what: 'not one of another database',
+    world: { mirrorRecord: undefined, slot: { ...SLOT, active: false, database: 'other' } },
+    plan: {},
+  },
+  {
     what: 'a slot that was dropped by hand is forgotten',
     world: { slot: undefined, publication: undefined },
     plan: { steps: ['release-slot', 'forget-mirror'] },
