@@ -53,13 +53,17 @@ export function driftOf(plan: Plan, records: readonly TableRecord[]): string[] {
   ];
 }
 
-type OfTable = Extract<Step, { kind: 'register-table' | 'copy-table' | 'verify-table' }>;
+type OfTable = Extract<
+  Step,
+  { kind: 'register-table' | 'copy-table' | 'replay-table' | 'verify-table' }
+>;
 
 /** Its rows are on the way, or came so lately that they are not proven. */
 function isOfCopy(step: Step): step is OfTable {
   return (
     step.kind === 'register-table' ||
     step.kind === 'copy-table' ||
+    (step.kind === 'replay-table' && step.endsSwap) ||
     (step.kind === 'verify-table' && step.reason === 'copied')
   );
 }

@@ -147,6 +147,23 @@ for (const [what, world, lines, file = mirror()] of [
     [],
   ],
   [
+    'a column that a swap brings when it may take its place',
+    {
+      ...users({
+        sourceShape: INDEXED,
+        destinationShape: shape('public.users', { columns: [column('id', { notNull: true })] }),
+        record: record('public.users', {
+          phase: 'CatchingUp',
+          run: run({ strategy: 'swap' }),
+          snapshot: undefined,
+          fed: true,
+        }),
+      }),
+      shadows: ['1'],
+    },
+    [],
+  ],
+  [
     'an index that the edited file asks for',
     { ...users({ sourceShape: INDEXED }), mirrorRecord: { ...MIRROR_RECORD, specHash: 'other' } },
     [],
