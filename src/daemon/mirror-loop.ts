@@ -257,7 +257,7 @@ export class MirrorLoop {
       const scope = await this.#tenure.enter(mirror);
       return scope === undefined ? 'standby' : reconcile(scope, mirror, { log, isDue });
     }
-    const scope = await enterRemoved(this.#tenure, mirror, this.#stopping.signal);
+    const scope = await enterRemoved(this.#tenure, mirror, { log, signal: this.#stopping.signal });
     if (scope === 'gone' || scope === 'standby') return scope;
     const result = await retire(scope, mirror, { log, isDue, isRemoved });
     return isEmptyPlan(result.plan) ? 'gone' : result;
