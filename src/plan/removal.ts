@@ -10,7 +10,7 @@ import type {
 import { sameTable, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
-import { dropPublicationSql, dropSlotSql } from '../sql/publication.ts';
+import { cleanSourceSql } from '../sql/publication.ts';
 import type { Plan, Refusal, Step } from './plan.ts';
 import { identityRefusals } from './preflight.ts';
 import { refuse } from './refuse.ts';
@@ -141,10 +141,10 @@ export function halfCopied(records: readonly TableRecord[]): TableRecord[] {
 
 /** What to run at the source, in the database that was copied, when nobody can wait for us to do it. */
 export function byHandSql(mirror: Mirror, record: MirrorRecord): string[] {
-  return [
-    dropSlotSql(record.slot),
-    ...(ownsPublication(mirror, record) ? [dropPublicationSql(record.publication)] : []),
-  ];
+  return cleanSourceSql(
+    record.slot,
+    ownsPublication(mirror, record) ? record.publication : undefined,
+  );
 }
 
 /** An error of the source while the mirror is removed, with what a human can do about it. */
@@ -175,10 +175,7 @@ export function leftUnasked(mirror: Mirror): string {
 
 /** By the file alone. */
 function unrecordedSql({ slot, publication }: Mirror): string[] {
-  return [
-    dropSlotSql(slot),
-    ...(publication.managed ? [dropPublicationSql(publication.name)] : []),
-  ];
+  return cleanSourceSql(slot, publication.managed ? publication.name : undefined);
 }
 
 function withHint({ code, message, cause }: MirrorError, hint: string): MirrorError {

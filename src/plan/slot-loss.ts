@@ -1,9 +1,15 @@
 /** Whether the slot still has everything that was not applied yet, and nothing else than that. Pure. */
+import type { ErrorCode } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
 import type { MirrorRecord, Observed } from '../core/observed.ts';
 import { publicationLoss } from './published.ts';
 import type { Breach } from './source-change.ts';
+
+/** What onSlotLoss answers. */
+export function isSlotLoss(code: ErrorCode): boolean {
+  return code === 'SlotLost' || code === 'TargetRewound';
+}
 
 /** Of a slot that the ledger says was made; undefined when nothing is missing. */
 export function slotLoss(

@@ -3,7 +3,7 @@ import type { MirrorRecord, Observed } from '../core/observed.ts';
 import { dropSlotSql } from '../sql/publication.ts';
 import type { Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
-import { slotLoss } from './slot-loss.ts';
+import { isSlotLoss, slotLoss } from './slot-loss.ts';
 import {
   formerPublication,
   identityChange,
@@ -79,12 +79,11 @@ function planFirst(mirror: Mirror, observed: Observed): SlotPlan {
 
 /** Whether somebody said that all may be copied again: for a loss in advance, for what the file changed with a counter. */
 function isAnswered({ code }: Breach, mirror: Mirror, { ledger }: Observed): boolean {
-  const isLoss = code === 'SlotLost' || code === 'TargetRewound';
   // Nothing was made yet that a publication could be too late for.
   const isTooEarly = code === 'ImmutableFieldChanged' && ledger.mirror?.slotState === 'creating';
   return (
     isTooEarly ||
-    (isLoss && mirror.onSlotLoss === 'Resync') ||
+    (isSlotLoss(code) && mirror.onSlotLoss === 'Resync') ||
     isAcknowledged(mirror, ledger.tables)
   );
 }

@@ -2,7 +2,7 @@
 import type { Mirror } from '../core/mirror.ts';
 import type { MirrorRecord, Observed, ObservedServer } from '../core/observed.ts';
 import type { TableRecord } from '../core/table-state.ts';
-import { dropPublicationSql, dropSlotSql } from '../sql/publication.ts';
+import { cleanSourceSql, dropPublicationSql } from '../sql/publication.ts';
 
 /** Why what was copied cannot be followed on. `reason` goes on after "the slot". */
 export interface Breach {
@@ -84,15 +84,13 @@ export function leftBehind(
   record: MirrorRecord,
   source: ObservedServer,
 ): string | undefined {
-  const publication =
-    record.publication === mirror.slot ? [`${dropPublicationSql(record.publication)};`] : [];
+  const publication = record.publication === mirror.slot ? record.publication : undefined;
+  const database = `database ${record.sourceDatabase}`;
   if (!isSameCluster(record, source)) {
-    const drop = `${dropSlotSql(record.slot)};`;
+    const statements = cleanSourceSql(record.slot, publication).map((sql) => `${sql};`);
     const where =
       record.sourceSystemIdentifier === '' ? '' : `cluster ${record.sourceSystemIdentifier}, `;
-    return `${where}database ${record.sourceDatabase}: ${[drop, ...publication].join(' ')}`;
+    return `${where}${database}: ${statements.join(' ')}`;
   }
-  return publication.length === 0
-    ? undefined
-    : `database ${record.sourceDatabase}: ${publication.join(' ')}`;
+  return publication && `${database}: ${dropPublicationSql(publication)};`;
 }

@@ -36,6 +36,14 @@ export function dropSlotSql(name: string): string {
   return `select pg_drop_replication_slot(${quoteLiteral(name)})`;
 }
 
+/** All that a mirror makes at its source, for a human to undo; `publication`: undefined for somebody else's. */
+export function cleanSourceSql(slot: string, publication: string | undefined): string[] {
+  return [
+    dropSlotSql(slot),
+    ...(publication === undefined ? [] : [dropPublicationSql(publication)]),
+  ];
+}
+
 /** Waits until nobody writes the table or its partitions, and keeps writers out until the transaction ends. */
 export function lockOutWritersSql(table: TableName): string {
   return `lock table ${quoteTable(table)} in share row exclusive mode`;

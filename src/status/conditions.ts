@@ -6,6 +6,7 @@ import type { TableFailure } from '../core/table-state.ts';
 import { describeStep } from '../plan/describe.ts';
 import { driftOf } from '../plan/drifted.ts';
 import type { Step } from '../plan/plan.ts';
+import { isSlotLoss } from '../plan/slot-loss.ts';
 import type { TableStatus } from './table-status.ts';
 import type { MirrorState, MirrorView } from './view.ts';
 
@@ -196,8 +197,7 @@ function stalled({ view, tables }: Known): Verdict[] {
 /** By onSlotLoss: Resync a slot that was just found lost is made anew by the next pass. */
 function waitsForHuman({ code, retry }: MirrorError, { mirror, presence }: MirrorView): boolean {
   if (presence.kind === 'removed') return false;
-  const isLoss = code === 'SlotLost' || code === 'TargetRewound';
-  return retry === 'when-spec-changes' && !(isLoss && mirror.onSlotLoss === 'Resync');
+  return retry === 'when-spec-changes' && !(isSlotLoss(code) && mirror.onSlotLoss === 'Resync');
 }
 
 function specAccepted({ view }: Known): Verdict {
