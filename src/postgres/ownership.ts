@@ -5,6 +5,9 @@ import { applicationName, type SessionRole } from './application-name.ts';
 import type { Owner } from './ledger.ts';
 import type { Row, Session } from './session.ts';
 
+/** A standby looks every second or two; one that was silent for so long is not counted on. */
+const STANDBY_SECONDS = 10;
+
 /** How a mirror's ownership is, as seen from one session. */
 export interface Standing {
   /** The session that runs the mirror; undefined while nobody does. */
@@ -17,7 +20,7 @@ export interface Standing {
         readonly silentSeconds: number | undefined;
       }
     | undefined;
-  /** Ids of the other daemons that stand by. */
+  /** Ids of the other daemons that stand by, and said something lately. */
   readonly standbys: readonly number[];
 }
 
@@ -47,9 +50,13 @@ export async function withdrawStandby(session: Session, mirror: string): Promise
   await session.query(sql.WITHDRAW_STANDBY, [mirror]);
 }
 
-export async function readStanding(session: Session, mirror: string): Promise<Standing> {
-  const names = namesOf(mirror, WORKERS);
-  const [row] = await session.query(sql.SELECT_STANDING, [mirror, names], 'standing');
+export async function readStanding(
+  session: Session,
+  mirror: string,
+  standbySeconds = STANDBY_SECONDS,
+): Promise<Standing> {
+  const values = [mirror, standbySeconds, namesOf(mirror, WORKERS)];
+  const [row] = await session.query(sql.SELECT_STANDING, values, 'standing');
   const pid = row?.['pid'] ?? undefined;
   const daemon = row?.['daemon'] ?? undefined;
   const silent = row?.['silent_seconds'] ?? undefined;
@@ -67,8 +74,12 @@ export async function readStanding(session: Session, mirror: string): Promise<St
 }
 
 /** For the owner; a trivial query, by which the standbys see that it is alive. */
-export async function readStandbys(session: Session, mirror: string): Promise<number[]> {
-  const [row] = await session.query(sql.SELECT_STANDBYS, [mirror], 'standbys');
+export async function readStandbys(
+  session: Session,
+  mirror: string,
+  standbySeconds = STANDBY_SECONDS,
+): Promise<number[]> {
+  const [row] = await session.query(sql.SELECT_STANDBYS, [mirror, standbySeconds], 'standbys');
   return idsIn(row);
 }
 
@@ -96,7 +107,7 @@ export async function endOwnSession(
   mirror: string,
   daemon: number,
 ): Promise<void> {
-  await session.query(sql.END_OWN_OWNER, [mirror, namesOf(mirror, WORKERS), daemon]);
+  await session.query(sql.END_OWN_OWNER, [mirror, daemon, namesOf(mirror, WORKERS)]);
 }
 
 /** False when it spoke meanwhile or is gone already. Throws PermissionDenied when it is another role's. */
@@ -105,7 +116,7 @@ export async function endSilentOwner(
   mirror: string,
   silentSeconds: number,
 ): Promise<boolean> {
-  const values = [mirror, namesOf(mirror, WORKERS), silentSeconds];
+  const values = [mirror, silentSeconds, namesOf(mirror, WORKERS)];
   const [row] = await session.query(sql.END_SILENT_OWNER, values);
   return row?.['ended'] === 't';
 }

@@ -46,17 +46,23 @@ locks as (
   where locktype = 'advisory' and granted and objsubid = 2
     and classid::bigint between 70201140 and 70201142
     and database = (select oid from pg_database where datname = current_database())
-),
+)`;
+
+/** One that has said nothing for $2 seconds is paused: it would take nothing. */
+const STANDBYS = /* sql */ `
 standbys as (
   select daemon.key as id
   from locks standby join locks daemon using (pid)
+  left join pg_stat_activity activity using (pid)
   where standby.class = 70201141 and standby.key = hashtext($1)::bigint & 4294967295
     and daemon.class = 70201142 and pid <> pg_backend_pid()
+    and not coalesce(activity.state like 'idle%'
+      and activity.state_change < clock_timestamp() - make_interval(secs => $2), false)
 )`;
 
 /** Ids of the daemons that stand by, but for the asking session's own. */
 export const SELECT_STANDBYS = /* sql */ `
-with ${LOCKS}
+with ${LOCKS}, ${STANDBYS}
 select coalesce(string_agg(id::text, ' ' order by id), '') as standbys from standbys`;
 
 /**
@@ -71,7 +77,7 @@ owner as (
     when activity.state = 'active' and activity.wait_event_type = 'Lock' then (
       select max(other.state_change) from pg_stat_activity other
       where other.pid = any (pg_blocking_pids(lock.pid))
-        and other.state like 'idle in transaction%' and other.application_name = any ($2::text[])
+        and other.state like 'idle in transaction%' and other.application_name = any ($3::text[])
     ) end as silent_since
   from locks lock
   left join locks daemon on daemon.pid = lock.pid and daemon.class = 70201142
@@ -81,7 +87,7 @@ owner as (
 
 /** One row, also while nobody owns it. */
 export const SELECT_STANDING = /* sql */ `
-with ${LOCKS}, ${OWNER}
+with ${LOCKS}, ${STANDBYS}, ${OWNER}
 select owner.pid, owner.daemon, extract(epoch from clock_timestamp() - owner.silent_since) as silent_seconds,
   (select coalesce(string_agg(id::text, ' ' order by id), '') from standbys) as standbys
 from (select) one left join owner on true`;
@@ -89,14 +95,14 @@ from (select) one left join owner on true`;
 /** What is left of a daemon's own session that it has closed: its statement may still run. */
 export const END_OWN_OWNER = /* sql */ `
 with ${LOCKS}, ${OWNER}
-select pg_terminate_backend(pid, 5000) as ended from owner where daemon = $3`;
+select pg_terminate_backend(pid, 5000) as ended from owner where daemon = $2`;
 
 /** Looks again, and ends it only if it is still as silent. Waits until it is gone. */
 export const END_SILENT_OWNER = /* sql */ `
 with ${LOCKS}, ${OWNER}
 select pg_terminate_backend(pid, 5000) as ended
 from owner
-where silent_since < clock_timestamp() - make_interval(secs => $3)`;
+where silent_since < clock_timestamp() - make_interval(secs => $2)`;
 
 /** Of our own role alone, in this database; waits until each is gone. */
 export const END_SESSIONS = /* sql */ `

@@ -77,6 +77,23 @@ test('who runs a mirror and who stands by for it is seen by everybody, of each m
   assert.equal((await readStanding(second, 'crm')).owner, undefined);
 });
 
+test('a standby that says nothing stands by for nobody, until it speaks again', async () => {
+  const where = await place();
+  await using owner = await open(where);
+  await using standby = await standbyOf(where, 'shop', 1);
+  await using other = await open(where, 'standby');
+  const seen = async (): Promise<number> => (await readStandbys(owner, 'shop', 0.3)).length;
+  const late = async (): Promise<Error> => new Error('it is as before');
+  await until(async () => (await seen()) === 0, { timeoutMs: 5_000, late });
+  assert.deepEqual((await readStanding(other, 'shop', 0.3)).standbys, []);
+  assert.deepEqual(await readStandbys(owner, 'shop'), [1]);
+  const speaks = async (): Promise<boolean> => {
+    await standby.query('select 1');
+    return (await seen()) === 1;
+  };
+  await until(speaks, { timeoutMs: 5_000, late });
+});
+
 test('a mirror that is given up is free at once, and who listens hears of it', async () => {
   const where = await place();
   await using owner = await open(where);
