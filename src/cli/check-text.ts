@@ -1,8 +1,8 @@
 /** What `bunnydb check` found, as people and as scripts read it. Pure. */
 import type { Mirror } from '../core/mirror.ts';
 import { formatTableName } from '../core/table-name.ts';
-import { CHECKS, type CheckName } from '../plan/check-name.ts';
-import type { Check } from '../plan/finding.ts';
+import { CHECKS, type CheckName } from '../plan/check/check-name.ts';
+import type { Check } from '../plan/check/finding.ts';
 import type { Paint } from './output.ts';
 
 export interface CheckedMirror {

@@ -7,7 +7,7 @@ import type { TableShape } from '../core/observed.ts';
 import { formatTableName, parseTableName, sameTable } from '../core/table-name.ts';
 import { observeServer } from '../observe/server.ts';
 import { observeTableList, type TableList } from '../observe/table-list.ts';
-import { whyNotMirrorable } from '../plan/mirrorable.ts';
+import { whyNotMirrorable } from '../plan/check/mirrorable.ts';
 import { openSession } from '../postgres/session.ts';
 import { describeDiagnostic, type Diagnostic } from '../spec/diagnostic.ts';
 import type { ConnectionSpec } from '../spec/document.ts';

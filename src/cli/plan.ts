@@ -1,10 +1,10 @@
 import { classify } from '../core/errors.ts';
 import type { Mirror } from '../core/mirror.ts';
 import { observe } from '../observe/observe.ts';
-import { comparePages } from '../plan/canonical.ts';
+import { comparePages } from '../plan/diff/canonical.ts';
 import { isEmptyPlan } from '../plan/plan.ts';
 import { planMirror } from '../plan/plan-mirror.ts';
-import { unifiedDiff } from '../plan/unified-diff.ts';
+import { unifiedDiff } from '../plan/diff/unified-diff.ts';
 import { isMirrorLocked } from '../postgres/ownership.ts';
 import { openSession } from '../postgres/session.ts';
 import { describeDiagnostic } from '../spec/diagnostic.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Log } from '../core/log.ts';
-import { parseHttpAddress, type HttpAddress } from '../daemon/http.ts';
+import { parseHttpAddress, type HttpAddress } from '../daemon/http/http.ts';
 import { check, type CheckOptions } from './check.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
 import { init, type InitOptions } from './init.ts';

@@ -1,7 +1,7 @@
 import { systemClock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import { serveHttp, type HttpAddress } from '../daemon/http.ts';
-import { Metrics } from '../daemon/metrics.ts';
+import { serveHttp, type HttpAddress } from '../daemon/http/http.ts';
+import { Metrics } from '../daemon/http/metrics.ts';
 import { Supervisor } from '../daemon/supervisor.ts';
 import { EXIT } from './exit-codes.ts';
 

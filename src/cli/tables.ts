@@ -3,7 +3,7 @@ import type { Connection, Mirror } from '../core/mirror.ts';
 import { observePublication } from '../observe/publication.ts';
 import { observeServer } from '../observe/server.ts';
 import { observeTableList } from '../observe/table-list.ts';
-import { whyNotMirrorable } from '../plan/mirrorable.ts';
+import { whyNotMirrorable } from '../plan/check/mirrorable.ts';
 import { openSession } from '../postgres/session.ts';
 import { tableAt } from '../spec/conflicts.ts';
 import { describeDiagnostic } from '../spec/diagnostic.ts';

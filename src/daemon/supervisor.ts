@@ -6,16 +6,16 @@ import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import { DirectoryReader, type Look } from '../spec/load.ts';
 import { StatusFile } from '../status/status-file.ts';
-import { AppliedFiles } from './applied-files.ts';
-import { countFiles, type DaemonView, type DirectoryView } from './daemon-view.ts';
-import { decideIntents, type Decision } from './intents.ts';
-import { intentOf, type KnownMirror } from './known-mirror.ts';
-import type { Meter } from './meter.ts';
-import { MirrorLoop } from './mirror-loop.ts';
-import { Peers } from './peers.ts';
-import { RejectedFiles } from './rejected-files.ts';
-import { transitions } from './transitions.ts';
-import { DirectoryWatch, type LookResult } from './watch.ts';
+import { AppliedFiles } from './directory/applied-files.ts';
+import { countFiles, type DaemonView, type DirectoryView } from './http/daemon-view.ts';
+import { decideIntents, type Decision } from './directory/intents.ts';
+import { intentOf, type KnownMirror } from './directory/known-mirror.ts';
+import type { Meter } from './http/meter.ts';
+import { MirrorLoop } from './mirror/mirror-loop.ts';
+import { Peers } from './ownership/peers.ts';
+import { RejectedFiles } from './directory/rejected-files.ts';
+import { transitions } from './directory/transitions.ts';
+import { DirectoryWatch, type LookResult } from './directory/watch.ts';
 
 export interface SupervisorOptions {
   readonly dir: string;

@@ -1,7 +1,7 @@
 /** Tells the log what goes wrong and when it is right again: a line for each change, however often it is tried. */
 import type { MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { Failures } from './failures.ts';
+import type { Failures } from './mirror/failures.ts';
 
 interface Told {
   readonly error: MirrorError;

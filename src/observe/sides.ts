@@ -7,7 +7,7 @@ import type {
   DestinationRights,
   SourceFacts,
   SourceRoom,
-} from '../plan/check-look.ts';
+} from '../plan/check/check-look.ts';
 import { readLedger } from '../postgres/ledger.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
 import type { Session } from '../postgres/session.ts';

@@ -16,7 +16,7 @@ import type {
 } from '../core/observed.ts';
 import type { TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
-import type { CheckName } from './check-name.ts';
+import type { CheckName } from './check/check-name.ts';
 
 export type Step =
   /** Ledger schema missing or older than this program. */

@@ -1,6 +1,6 @@
 import { MirrorError, type ErrorCode } from '../core/errors.ts';
 import type { MirrorTable } from '../core/mirror.ts';
-import type { CheckName } from './check-name.ts';
+import type { CheckName } from './check/check-name.ts';
 import type { Refusal } from './plan.ts';
 
 /** One refusal; `table` undefined refuses the whole mirror. `hint` where the code's own does not fit. */

@@ -12,9 +12,9 @@ import {
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { silentLog, type Log } from '../../src/core/log.ts';
-import { AppliedFiles } from '../../src/daemon/applied-files.ts';
-import { parseApplied, renderApplied } from '../../src/daemon/applied.ts';
-import { intentOf } from '../../src/daemon/known-mirror.ts';
+import { AppliedFiles } from '../../src/daemon/directory/applied-files.ts';
+import { parseApplied, renderApplied } from '../../src/daemon/directory/applied.ts';
+import { intentOf } from '../../src/daemon/directory/known-mirror.ts';
 import { Folder, GRACE_MS, mirrorFile, PEER, temporaryFolder } from '../directory/folder.ts';
 
 const RICH = `apiVersion: bunnydb/v1

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../src/core/clock.ts';
 import { MirrorError } from '../../src/core/errors.ts';
-import { backoffMs } from '../../src/daemon/backoff.ts';
-import { Failures } from '../../src/daemon/failures.ts';
+import { backoffMs } from '../../src/daemon/mirror/backoff.ts';
+import { Failures } from '../../src/daemon/mirror/failures.ts';
 
 const MIDDLE = 0.5;
 const ALMOST_ONE = 1 - Number.EPSILON;

@@ -4,11 +4,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import type { DaemonView, LoopView } from '../../src/daemon/daemon-view.ts';
-import { parseHttpAddress, serveHttp, type HttpOptions } from '../../src/daemon/http.ts';
-import { Metrics } from '../../src/daemon/metrics.ts';
-import { readinessOf } from '../../src/daemon/readiness.ts';
-import { GAUGES, samplesOf } from '../../src/daemon/samples.ts';
+import type { DaemonView, LoopView } from '../../src/daemon/http/daemon-view.ts';
+import { parseHttpAddress, serveHttp, type HttpOptions } from '../../src/daemon/http/http.ts';
+import { Metrics } from '../../src/daemon/http/metrics.ts';
+import { readinessOf } from '../../src/daemon/http/readiness.ts';
+import { GAUGES, samplesOf } from '../../src/daemon/http/samples.ts';
 import type { Status } from '../../src/status/status.ts';
 import { readSeries } from './series.ts';
 

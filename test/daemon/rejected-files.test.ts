@@ -5,7 +5,7 @@ import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
 import type { SpecProblem } from '../../src/core/intent.ts';
 import { silentLog } from '../../src/core/log.ts';
-import { RejectedFiles } from '../../src/daemon/rejected-files.ts';
+import { RejectedFiles } from '../../src/daemon/directory/rejected-files.ts';
 import { statusPath } from '../../src/status/status-file.ts';
 import { temporaryFolder } from '../directory/folder.ts';
 

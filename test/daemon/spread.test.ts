@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../src/core/clock.ts';
-import { Peers } from '../../src/daemon/peers.ts';
+import { Peers } from '../../src/daemon/ownership/peers.ts';
 import {
   isAtRest,
   isMisplaced,
   nextMove,
   preferredDaemon,
   type Applicant,
-} from '../../src/daemon/spread.ts';
+} from '../../src/daemon/ownership/spread.ts';
 
 const MIRRORS = Array.from({ length: 5_000 }, (_, index) => `mirror_${index}`);
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { transitions, type Told } from '../../src/daemon/transitions.ts';
+import { transitions, type Told } from '../../src/daemon/directory/transitions.ts';
 import { Folder, GRACE_MS, mirrorFile, PEER } from '../directory/folder.ts';
 
 test('a line for each transition, and none for a state that lasts', async (t) => {

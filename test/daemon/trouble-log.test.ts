@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import { systemClock } from '../../src/core/clock.ts';
 import { type ErrorCode, MirrorError } from '../../src/core/errors.ts';
-import { Failures } from '../../src/daemon/failures.ts';
+import { Failures } from '../../src/daemon/mirror/failures.ts';
 import { TroubleLog } from '../../src/daemon/trouble-log.ts';
 
 interface Line {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
 import { silentLog } from '../../src/core/log.ts';
-import { DirectoryWatch, RESCAN_MS } from '../../src/daemon/watch.ts';
+import { DirectoryWatch, RESCAN_MS } from '../../src/daemon/directory/watch.ts';
 import { DirectoryReader } from '../../src/spec/load.ts';
 import { PEER, temporaryFolder } from '../directory/folder.ts';
 import { until } from '../servers/processes.ts';

@@ -5,8 +5,12 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Clock } from '../../src/core/clock.ts';
 import { formatTableName } from '../../src/core/table-name.ts';
-import { decideIntents, type Decision, type KnownMirrors } from '../../src/daemon/intents.ts';
-import { intentOf } from '../../src/daemon/known-mirror.ts';
+import {
+  decideIntents,
+  type Decision,
+  type KnownMirrors,
+} from '../../src/daemon/directory/intents.ts';
+import { intentOf } from '../../src/daemon/directory/known-mirror.ts';
 import { DirectoryReader, type Look } from '../../src/spec/load.ts';
 
 export const GRACE_MS = 30_000;

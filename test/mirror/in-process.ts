@@ -10,8 +10,8 @@ import {
 import { systemClock } from '../../src/core/clock.ts';
 import type { Presence } from '../../src/core/intent.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
-import { MirrorLoop } from '../../src/daemon/mirror-loop.ts';
-import { Peers } from '../../src/daemon/peers.ts';
+import { MirrorLoop } from '../../src/daemon/mirror/mirror-loop.ts';
+import { Peers } from '../../src/daemon/ownership/peers.ts';
 import { loadDirectory } from '../../src/spec/load.ts';
 import { StatusFile } from '../../src/status/status-file.ts';
 import { until } from '../servers/processes.ts';

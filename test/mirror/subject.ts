@@ -31,7 +31,9 @@ const PASSED: Readonly<Record<CopyCheckpoint, readonly ResyncStrategy[]>> = {
 };
 
 export function checkpointsOf(strategy: ResyncStrategy): Checkpoint[] {
-  return (Object.keys(PASSED) as CopyCheckpoint[]).filter((name) => PASSED[name].includes(strategy));
+  return (Object.keys(PASSED) as CopyCheckpoint[]).filter((name) =>
+    PASSED[name].includes(strategy),
+  );
 }
 
 export const SUBJECT = 'public.subject';

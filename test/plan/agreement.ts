@@ -9,9 +9,9 @@ import type { PlanReport } from '../../src/cli/plan-look.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
 import type { Observed } from '../../src/core/observed.ts';
 import { formatTableName } from '../../src/core/table-name.ts';
-import { comparePages } from '../../src/plan/canonical.ts';
+import { comparePages } from '../../src/plan/diff/canonical.ts';
 import type { Plan } from '../../src/plan/plan.ts';
-import { unifiedDiff } from '../../src/plan/unified-diff.ts';
+import { unifiedDiff } from '../../src/plan/diff/unified-diff.ts';
 
 /** Left as they are, and a difference all the same. */
 const LEFT = new Set(['IndexDiffers']);

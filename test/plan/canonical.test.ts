@@ -4,10 +4,10 @@ import type { Lsn } from '../../src/core/lsn.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
 import type { Observed, TableShape } from '../../src/core/observed.ts';
 import type { TableState } from '../../src/core/table-state.ts';
-import { comparePages } from '../../src/plan/canonical.ts';
-import type { Page } from '../../src/plan/canonical-page.ts';
+import { comparePages } from '../../src/plan/diff/canonical.ts';
+import type { Page } from '../../src/plan/diff/canonical-page.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
-import { unifiedDiff } from '../../src/plan/unified-diff.ts';
+import { unifiedDiff } from '../../src/plan/diff/unified-diff.ts';
 import { LEDGER_MIGRATIONS } from '../../src/sql/ledger.ts';
 import { assertPlanIsShown } from './agreement.ts';
 import {

@@ -8,10 +8,10 @@ import type {
   DestinationRights,
   SourceFacts,
   SourceRoom,
-} from '../../src/plan/check-look.ts';
-import { CHECKS } from '../../src/plan/check-name.ts';
-import { checkMirror } from '../../src/plan/checks.ts';
-import type { Check } from '../../src/plan/finding.ts';
+} from '../../src/plan/check/check-look.ts';
+import { CHECKS } from '../../src/plan/check/check-name.ts';
+import { checkMirror } from '../../src/plan/check/checks.ts';
+import type { Check } from '../../src/plan/check/finding.ts';
 import type { Refusal } from '../../src/plan/plan.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 

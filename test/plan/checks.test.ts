@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MirrorError } from '../../src/core/errors.ts';
-import { checkMirror } from '../../src/plan/checks.ts';
-import type { CheckName } from '../../src/plan/check-name.ts';
-import type { Check } from '../../src/plan/finding.ts';
+import { checkMirror } from '../../src/plan/check/checks.ts';
+import type { CheckName } from '../../src/plan/check/check-name.ts';
+import type { Check } from '../../src/plan/check/finding.ts';
 import { type Around, failures, lookAt } from './check-looks.ts';
 import {
   column,
