@@ -144,7 +144,7 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
       return bumped ? copy('resync') : decideVerification(record);
     case 'Failed':
       if (isOfOtherColumns(tableCase)) return copy('retry');
-      if (bumped) return copy('resync');
+      if (bumped && (!held || hasGap(tableCase, record))) return copy('resync');
       // A table that was gone is empty now, whoever made it again: its spool alone does not fill it.
       if (state.resume === 'copy' || isGone || state.failure.code === 'TableMissing')
         return copy('retry');
@@ -160,6 +160,12 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
     default:
       return unreachable(state);
   }
+}
+
+/** Changes of it did not come, or are not kept: to go on with what there is makes nothing whole. */
+function hasGap(tableCase: TableCase, { state }: TableRecord): boolean {
+  const isFull = state.phase === 'Failed' && state.failure.code === 'SpoolFull';
+  return isFull || !tableCase.published || isReplaced(tableCase);
 }
 
 function decideVerification(record: TableRecord): Decision {

@@ -1,9 +1,10 @@
 /** Maintenance windows on real servers: resyncs and swaps wait, the stream does not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Status } from '../../src/status/status.ts';
+import { isReady, type Status } from '../../src/status/status.ts';
 import { sharedClusters } from '../servers/shared.ts';
 import { leftovers } from './leftovers.ts';
+import { InProcess } from './in-process.ts';
 import { TestMirror, type TestSpec } from './test-mirror.ts';
 
 const SETUP = /* sql */ `
@@ -73,4 +74,34 @@ test('a first copy waits for no window; a resync and a swap do, and changes stre
   await mirror.assertSame(['a']);
   await mirror.assertNothingToDo();
   assert.deepEqual(await leftovers(mirror), []);
+});
+
+test('a failed table is brought on outside the windows, without a column that is left out meanwhile', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
+  const without = (excludeColumns: string[]): TestSpec => ({
+    maintenanceWindows: closed(),
+    tables: [{ source: 'public.a', excludeColumns }],
+  });
+  await using loop = await InProcess.start(mirror, without([]));
+  await mirror.waitFor(isReady);
+  await mirror.atDestination('alter table a add constraint low check (id < 1000)');
+  await mirror.atSource(`insert into a values (1000, 'left out')`);
+  await mirror.waitForPhase('a', 'Failed');
+  await mirror.atDestination('alter table a drop constraint low');
+  const { release } = await mirror.holdLockAtDestination('public.a', 'share');
+  loop.lookAgain();
+  await mirror.waitForPhase('a', 'CatchingUp');
+  await loop.write(without(['note']));
+  await mirror.waitFor(({ status }) => status.observedSpecHash === loop.mirror.specHash);
+  await release();
+  await mirror.waitForPhase('a', 'Live');
+  assert.deepEqual(await mirror.atDestination('select note from a where id = 1000'), [
+    { note: null },
+  ]);
+  await loop.write({ tables: [{ source: 'public.a' }] });
+  await mirror.waitFor(
+    (now) => isReady(now) && now.status.observedSpecHash === loop.mirror.specHash,
+  );
+  await mirror.assertSame(['a']);
+  await mirror.assertNothingToDo();
 });

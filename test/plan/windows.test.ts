@@ -5,7 +5,16 @@ import type { MaintenanceWindow, Mirror } from '../../src/core/mirror.ts';
 import type { TableRecord, TableState } from '../../src/core/table-state.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { nextOpening } from '../../src/plan/windows.ts';
-import { mirror, observed, record, run, table, type World } from './fixtures.ts';
+import {
+  FAILURE,
+  mirror,
+  observed,
+  publication,
+  record,
+  run,
+  table,
+  type World,
+} from './fixtures.ts';
 
 const NIGHT: MaintenanceWindow = {
   days: ['Sat', 'Sun'],
@@ -92,6 +101,7 @@ for (const { name, windows, at, opens } of CASES)
 // The fixtures look at their world on a Thursday.
 const CLOSED = { maintenanceWindows: [NIGHT] };
 const OPENS = '2026-01-03T22:30:00.000Z';
+const NOTHING = { run: undefined, snapshot: undefined };
 const BUMPED = table('public.users', { generation: { table: 1, mirror: 0 } });
 
 function stepsOf(world: World, more: Partial<Mirror> = CLOSED): unknown[] {
@@ -116,6 +126,25 @@ test('a first copy is not held, nor the end of what was begun', () => {
   const catchingUp = known({ phase: 'CatchingUp', run: run(), snapshot: undefined });
   assert.deepEqual(stepsOf(catchingUp), [['replay-table']], 'the newer counter waits for a window');
   assert.deepEqual(stepsOf(catchingUp, {}), [['copy-table']]);
+});
+
+test('a table that failed goes on meanwhile, unless a copy alone helps', () => {
+  const failed = (more: Partial<Extract<TableState, { phase: 'Failed' }>>): World => {
+    const state = {
+      phase: 'Failed',
+      failure: FAILURE,
+      resume: 'replay',
+      ...NOTHING,
+      ...more,
+    } as const;
+    return { tables: { 'public.users': { record: record('public.users', state) } } };
+  };
+  assert.deepEqual(stepsOf(failed({})), [['replay-table']]);
+  assert.deepEqual(stepsOf(failed({ resume: 'copy', run: run() })), [['copy-table']]);
+  const full = failed({ failure: { ...FAILURE, code: 'SpoolFull' } });
+  assert.deepEqual(stepsOf(full), [['copy-table', OPENS]]);
+  const unpublished = { ...failed({}), publication: publication([]) };
+  assert.deepEqual(stepsOf(unpublished).at(-1), ['copy-table', OPENS]);
 });
 
 test('a swap that begins again as a truncate is held: its readers have all rows', () => {

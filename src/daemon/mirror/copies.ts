@@ -118,8 +118,8 @@ export class Copies {
   /** A run for another generation than the file's newest, or of other columns, has to start again. */
   #isSameRun(running: CopyStepOfPlan, wanted: CopyStepOfPlan): boolean {
     if (running.kind === 'verify-table') return wanted.kind === 'verify-table';
-    if (wanted.kind !== 'copy-table') return true;
     if (!sameColumns(running.table.excludeColumns, wanted.table.excludeColumns)) return false;
+    if (wanted.kind !== 'copy-table') return true;
     // What it is for may have been taken back since it started.
     const state = this.#options.follower.recordOf(running.table.source)?.state;
     const run = state && 'run' in state ? state.run : undefined;
