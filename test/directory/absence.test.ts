@@ -138,8 +138,9 @@ test('a file that may not be read: it runs on', async (t) => {
   const isRoot = process.getuid?.() === 0;
   if (isRoot) process.seteuid?.(NOBODY);
   await folder.look(10 * GRACE_MS).finally(() => isRoot && process.seteuid?.(0));
-  assert.match(folder.why('shop'), /shop\.yaml.*permission denied/);
   assert.deepEqual(folder.sketch(), ['shop present [users orders] SchemaInvalid']);
+  const [problem] = folder.known.get('shop')?.problems ?? [];
+  assert.match(problem?.text ?? '', /shop\.yaml:1:1: .*permission denied/);
 });
 
 for (const text of ['', 'kind: [', '# all gone\n', 'kind: Mirror\n', '\u0000', 'a: 1\n---\nb: 2\n'])
