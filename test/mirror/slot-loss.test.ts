@@ -60,8 +60,10 @@ async function assertWhole(mirror: TestMirror, id: number): Promise<void> {
   let plan: Plan | undefined;
   await until(
     async () => {
-      plan = planMirror(file, await observe(file, { source, destination }));
-      return isEmptyPlan(plan);
+      // A look is no snapshot: one that a swap moved tables under is made again.
+      const look = await observe(file, { source, destination }).catch(() => undefined);
+      plan = look && planMirror(file, look);
+      return plan !== undefined && isEmptyPlan(plan);
     },
     { timeoutMs: TIMEOUT_MS, late: async () => new Error(inspect(plan)) },
   );
