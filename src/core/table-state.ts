@@ -214,6 +214,11 @@ export function isFed(record: TableRecord | undefined): boolean {
   return record !== undefined && 'fed' in record.state && record.state.fed;
 }
 
+/** The copy that is under way, or failed on its way. */
+export function runOf({ state }: TableRecord): CopyRun | undefined {
+  return 'run' in state ? state.run : undefined;
+}
+
 /** True when the run under way fills a shadow. */
 export function isSwapping({ state }: TableRecord): boolean {
   return 'run' in state && state.run?.strategy === 'swap';
@@ -243,8 +248,9 @@ export function needsResync(desired: Generation, observed: Generation): boolean 
  * A table's state once the slot is gone: it is copied again. One that was never copied to its end stays in
  * its run, for rows in a table that is Pending would be taken for somebody else's.
  */
-export function releasedState({ state, observed }: TableRecord): TableState {
-  const run = 'run' in state ? state.run : undefined;
+export function releasedState(record: TableRecord): TableState {
+  const run = runOf(record);
+  const { observed } = record;
   return observed === undefined && run !== undefined
     ? { phase: 'Copying', run }
     : { phase: 'Pending' };

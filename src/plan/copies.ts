@@ -1,13 +1,7 @@
 import type { Generation, Mirror, ResyncStrategy } from '../core/mirror.ts';
 import type { Observed } from '../core/observed.ts';
 import { formatTableName } from '../core/table-name.ts';
-import {
-  isFed,
-  isSwapping,
-  needsResync,
-  type CopyRun,
-  type TableRecord,
-} from '../core/table-state.ts';
+import { isFed, isSwapping, needsResync, type TableRecord, runOf } from '../core/table-state.ts';
 import { unreachable } from '../core/unreachable.ts';
 import { hasOtherColumns, lacksColumns } from './exclusions.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
@@ -206,10 +200,6 @@ function asksForAnother(tableCase: TableCase, record: TableRecord): boolean {
 function isOfOtherColumns({ table, record, observed }: TableCase): boolean {
   const run = record && runOf(record);
   return run !== undefined && hasOtherColumns(table, run, observed.sourceShape);
-}
-
-function runOf({ state }: TableRecord): CopyRun | undefined {
-  return 'run' in state ? state.run : undefined;
 }
 
 /** What is observed when a copy made now ends. A counter that went back does not take back what was done. */

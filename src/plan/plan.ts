@@ -161,3 +161,8 @@ export interface Plan {
 export function isEmptyPlan(plan: Plan): boolean {
   return plan.steps.length === 0 && plan.refusals.length === 0;
 }
+
+/** True for a step that waits for a maintenance window. */
+export function isHeld(step: Step): boolean {
+  return step.kind === 'copy-table' && step.heldUntil !== undefined;
+}

@@ -2,6 +2,7 @@
 import type { Mirror } from '../core/mirror.ts';
 import type { Observed, TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
+import { runOf } from '../core/table-state.ts';
 import type { Refusal } from './plan.ts';
 import { preflightDestination, preflightTarget } from './preflight-destination.ts';
 import {
@@ -100,7 +101,7 @@ function missingIdentityColumns(
 /** A misspelt name would let through what was to stay away. One that was left out before may be gone from the source. */
 function unknownExclusions({ table, record }: TableCase, shape: TableShape): Refusal[] {
   if (record?.observed !== undefined && record.excludeColumns === undefined) return [];
-  const run = record !== undefined && 'run' in record.state ? record.state.run : undefined;
+  const run = record && runOf(record);
   const names = new Set([
     ...shape.columns.map((column) => column.name),
     ...(record?.excludeColumns ?? []),

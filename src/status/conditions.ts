@@ -5,7 +5,7 @@ import { formatTableName } from '../core/table-name.ts';
 import type { TableFailure } from '../core/table-state.ts';
 import { describeStep } from '../plan/describe.ts';
 import { driftOf } from '../plan/drifted.ts';
-import type { Step } from '../plan/plan.ts';
+import { isHeld, type Step } from '../plan/plan.ts';
 import { isSlotLoss } from '../plan/slot-loss.ts';
 import type { TableStatus } from './table-status.ts';
 import type { MirrorState, MirrorView } from './view.ts';
@@ -245,11 +245,6 @@ function generationBehind({ view }: Known): Verdict[] {
   return [
     { type: 'ResyncGenerationBehind', status: 'True', reason: 'GenerationReverted', message },
   ];
-}
-
-/** It waits for a maintenance window. */
-function isHeld(step: Step): boolean {
-  return 'heldUntil' in step && step.heldUntil !== undefined;
 }
 
 function stepLine(steps: readonly Step[]): string {

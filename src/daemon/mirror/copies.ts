@@ -8,13 +8,14 @@ import type { Log } from '../../core/log.ts';
 import type { MaintenanceWindow, Mirror, MirrorTable, ResyncStrategy } from '../../core/mirror.ts';
 import type { Observed } from '../../core/observed.ts';
 import { formatTableName, sameTable } from '../../core/table-name.ts';
-import { nextTableState, type TableFailure } from '../../core/table-state.ts';
+import { nextTableState, runOf, type TableFailure } from '../../core/table-state.ts';
 import { runCopy, runReplay } from '../../execute/copy-run.ts';
 import type { CopyRunOptions, CopyStep } from '../../execute/table-run.ts';
 import { runVerify } from '../../execute/verify.ts';
 import { writeTableState, type Owner } from '../../postgres/ledger.ts';
 import { describeStep } from '../../plan/describe.ts';
-import type { Plan, Step } from '../../plan/plan.ts';
+import { isHeld, type Plan, type Step } from '../../plan/plan.ts';
+import { majorVersion } from '../../plan/server-version.ts';
 import { estimate, withCount, type RowCount } from '../../status/rate.ts';
 import type { RunView } from '../../status/view.ts';
 import type { Follower } from '../../stream/follow.ts';
@@ -121,8 +122,8 @@ export class Copies {
     if (!sameColumns(running.table.excludeColumns, wanted.table.excludeColumns)) return false;
     if (wanted.kind !== 'copy-table') return true;
     // What it is for may have been taken back since it started.
-    const state = this.#options.follower.recordOf(running.table.source)?.state;
-    const run = state && 'run' in state ? state.run : undefined;
+    const record = this.#options.follower.recordOf(running.table.source);
+    const run = record && runOf(record);
     const begun = running.kind === 'copy-table' ? running.generation : undefined;
     return isDeepStrictEqual(run?.generation ?? begun, wanted.generation);
   }
@@ -194,7 +195,7 @@ export class Copies {
       mirror,
       table,
       source,
-      sameMajor: majorOf(how.observed.source.version) === majorOf(how.observed.destination.version),
+      sameMajor: majorVersion(how.observed.source) === majorVersion(how.observed.destination),
       owner,
       follower,
       log,
@@ -281,15 +282,6 @@ export class Copies {
   }
 }
 
-/** It waits for its maintenance window. */
-function isHeld(step: CopyStepOfPlan): boolean {
-  return step.kind === 'copy-table' && step.heldUntil !== undefined;
-}
-
 function sameColumns(a: readonly string[], b: readonly string[]): boolean {
   return isDeepStrictEqual(new Set(a), new Set(b));
-}
-
-function majorOf(version: number): number {
-  return Math.floor(version / 10_000);
 }
