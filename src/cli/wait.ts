@@ -67,7 +67,10 @@ async function verdictOf(mirror: Mirror, options: WaitOptions): Promise<Verdict>
   const status = await readStatus(options.statusDir, mirror.name);
   if (!status) return { state: 'waiting', message: `${mirror.name} has no status yet` };
   if (status.status.observedSpecHash !== mirror.specHash)
-    return { state: 'waiting', message: `${mirror.name}: the daemon has not seen this file yet` };
+    return {
+      state: 'waiting',
+      message: `${mirror.name}: the daemon has not taken this file up yet`,
+    };
   const wanted = resyncedTable(options);
   const table = wanted === undefined ? undefined : findTable(mirror, wanted);
   const { state, message } =

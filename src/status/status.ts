@@ -16,7 +16,10 @@ export interface Status {
   readonly status: {
     readonly state: MirrorState;
     readonly currentPhase?: 'SNAPSHOT' | 'CDC';
-    /** Not of a mirror whose file was never good. */
+    /**
+     * Of the spec that was acted on last: a newer one that was only read is not observed, and what is
+     * still told of the older one is not said of it. Not there before the first pass.
+     */
     readonly observedSpecHash?: string;
     /** The mirror's own counter; observed is the highest that a copy of any table was made for. */
     readonly resyncGeneration?: { readonly desired: number; readonly observed?: number };
@@ -47,7 +50,7 @@ export function computeStatus(view: MirrorView, previous: Status | undefined, no
     status: {
       state,
       ...(state === 'PENDING' ? {} : { currentPhase: isFirstCopy(view) ? 'SNAPSHOT' : 'CDC' }),
-      observedSpecHash: mirror.specHash,
+      ...(view.passedSpecHash === undefined ? {} : { observedSpecHash: view.passedSpecHash }),
       resyncGeneration: mirrorGeneration(view),
       conditions: conditionsOf({ view, state, tables }, previous?.status.conditions ?? [], now),
       ...(slot ? { source: { slot: mirror.slot, ...slotStatus(slot) } } : {}),

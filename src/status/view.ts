@@ -20,6 +20,8 @@ export type MirrorState =
 /** Everything the daemon knows of one mirror at one moment. */
 export interface MirrorView {
   readonly mirror: Mirror;
+  /** Of the spec that a pass carried out last, or failed at; undefined before the first. */
+  readonly passedSpecHash: string | undefined;
   /** Of the last pass that could look; undefined before the first. */
   readonly plan: Plan | undefined;
   readonly slot: ObservedSlot | undefined;

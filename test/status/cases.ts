@@ -40,7 +40,13 @@ const BUMPED = [table('public.users', { generation: { table: 1, mirror: 0 } })];
 export const CASES: readonly StatusCase[] = [
   {
     name: 'before the first pass',
-    view: view({ plan: undefined, slot: undefined, records: [], stream: undefined }),
+    view: view({
+      passedSpecHash: undefined,
+      plan: undefined,
+      slot: undefined,
+      records: [],
+      stream: undefined,
+    }),
     state: 'PENDING',
     conditions: ['Ready=False Progressing', 'Replicating=Unknown Progressing', ...ACCEPTED_UNSEEN],
     tables: ['Pending none', 'Pending none'],

@@ -14,6 +14,7 @@ import {
   NOW,
   RESYNC,
   sketch,
+  SPEC,
   typesInSchema,
   validate,
   view,
@@ -95,6 +96,15 @@ test('the time of a condition is that of its status, not of its reason or messag
 test('the same view gives the same status, and so the same text', () => {
   const first = computeStatus(view(), undefined, NOW);
   assert.equal(renderStatus(computeStatus(view(), first, LATER)), renderStatus(first));
+});
+
+test('a spec is observed when a pass has taken it up, not when it was read', () => {
+  const older = `sha256:${'1'.repeat(64)}`;
+  const hashOf = (passedSpecHash: string | undefined): string | undefined =>
+    computeStatus(view({ passedSpecHash }), undefined, NOW).status.observedSpecHash;
+  assert.equal(hashOf(older), older);
+  assert.equal(hashOf(SPEC.specHash), SPEC.specHash);
+  assert.equal(hashOf(undefined), undefined);
 });
 
 test('what is shown of a table, of lag and slot', () => {

@@ -62,6 +62,7 @@ export const LIVE: readonly TableRecord[] = [
 export function view(more: Partial<MirrorView> = {}): MirrorView {
   return {
     mirror: mirror(TABLES, SPEC),
+    passedSpecHash: SPEC.specHash,
     plan: EMPTY_PLAN,
     slot: SLOT,
     records: LIVE,

@@ -4,6 +4,9 @@ import type { MirrorError } from '../../core/errors.ts';
 import type { TableFailure } from '../../core/table-state.ts';
 import { backoffMs } from './backoff.ts';
 
+/** The mirror's own failures, beside its tables' in one book. */
+export const MIRROR_KEY = '';
+
 interface Entry {
   readonly failure: TableFailure;
   readonly error: MirrorError;

@@ -8,19 +8,21 @@ import { classify, type MirrorError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Intent } from '../../core/intent.ts';
 import type { Mirror } from '../../core/mirror.ts';
-import { formatTableName } from '../../core/table-name.ts';
 import { observeSpools } from '../../observe/spools.ts';
-import { isEmptyPlan, type Plan, type Refusal } from '../../plan/plan.ts';
-import { computeStatus, isReady, type Status } from '../../status/status.ts';
+import { isEmptyPlan } from '../../plan/plan.ts';
 import type { StatusFile } from '../../status/status-file.ts';
+import type { MirrorView } from '../../status/view.ts';
 import type { LoopView } from '../http/daemon-view.ts';
-import { Failures } from './failures.ts';
+import { Failures, MIRROR_KEY } from './failures.ts';
+import { judgePass } from './judge-pass.ts';
 import type { Meter } from '../http/meter.ts';
+import { onceOutcome, type OnceOutcome } from './once.ts';
 import type { PassResult } from './pass.ts';
 import { reconcile } from './reconcile.ts';
 import { enterRemoved, retire } from './retire.ts';
 import type { Peers } from '../ownership/peers.ts';
 import type { Scope } from './scope.ts';
+import { StatusReport, type Word } from './status-report.ts';
 import { Standby } from '../ownership/standby.ts';
 import { Tenure } from '../ownership/tenure.ts';
 import { TroubleLog } from '../trouble-log.ts';
@@ -43,13 +45,6 @@ const DRIFT_INTERVAL_MS = 30_000;
 /** Events come in swarms; passes do not. */
 const MIN_PASS_INTERVAL_MS = 50;
 const STATUS_INTERVAL_MS = 1_000;
-const STATUS_TROUBLE = 'the status file cannot be written; the mirror goes on';
-/** The mirror's own failures, beside its tables' in one book. */
-const MIRROR_KEY = '';
-/** Failures in a row after which `run --once` gives up on what would be tried again. */
-const ONCE_MAX_ATTEMPTS = 3;
-/** And how long it waits for a mirror that another daemon runs. */
-const ONCE_MAX_STANDBY_MS = 3_000;
 /** By then who took a mirror over has written its status, if it writes to the same folder. */
 const STATUS_WITHDRAWN_MS = 5_000;
 /** Between two tries of a slot that is not free yet. */
@@ -62,14 +57,15 @@ export class MirrorLoop {
   readonly #stopping = new AbortController();
   readonly #tenure: Tenure;
   readonly #troubles: TroubleLog;
+  readonly #report: StatusReport;
   #intent: Intent;
   #last: PassResult | undefined;
   /** What #last is about: what it says of an older spec does not make this one Ready. */
   #planned: Mirror | undefined;
+  /** Of the spec that a pass carried out last, or failed at. */
+  #passedSpecHash: string | undefined;
   #failure: MirrorError | undefined;
-  #status: Status | undefined;
   #hint = new AbortController();
-  #writing = Promise.resolve();
   #hasPassed = false;
   #isGone = false;
   #spoolBytes: ReadonlyMap<string, number> = new Map();
@@ -79,6 +75,11 @@ export class MirrorLoop {
     this.#intent = options.intent;
     this.#failures = new Failures(options.clock);
     this.#troubles = new TroubleLog(options.log);
+    this.#report = new StatusReport({
+      ...options,
+      troubles: this.#troubles,
+      word: () => this.#word(),
+    });
     this.#tenure = new Tenure({
       ...options,
       failures: this.#failures,
@@ -129,10 +130,6 @@ export class MirrorLoop {
     return this.#tenure.scope;
   }
 
-  get status(): Status | undefined {
-    return this.#status;
-  }
-
   get view(): LoopView {
     const { name, suspend } = this.#intent.mirror;
     return {
@@ -140,36 +137,33 @@ export class MirrorLoop {
       isSuspended: suspend,
       isOwner: this.role === 'owner',
       hasPassed: this.#hasPassed,
-      status: this.#status,
+      status: this.#report.status,
       spoolBytes: this.#spoolBytes,
     };
   }
 
-  /** For `run --once`: nothing more will come by itself. */
-  get outcome(): 'ready' | 'failed' | 'working' {
-    const { specHash, suspend } = this.#intent.mirror;
-    if ((this.#tenure.standsByMs ?? 0) >= ONCE_MAX_STANDBY_MS) return 'failed';
-    if (this.#status?.status.observedSpecHash !== specHash) return 'working';
-    if (suspend && this.#planned === this.#intent.mirror) return 'ready';
-    if (isReady(this.#status)) return 'ready';
-    const isStalled = this.#status.status.conditions.some(({ type }) => type === 'Stalled');
-    const attempts = this.#failures.keys().map((key) => this.#failures.get(key));
-    const isRunning = (this.#scope?.copies?.views().size ?? 0) > 0;
-    const isHopeless = attempts.some(
-      (failure) => failure !== undefined && failure.attempts >= ONCE_MAX_ATTEMPTS,
-    );
-    return (isHopeless || isStalled) && !isRunning ? 'failed' : 'working';
+  /** For `run --once`. */
+  get outcome(): OnceOutcome {
+    const { mirror } = this.#intent;
+    return onceOutcome({
+      mirror,
+      status: this.#report.status,
+      isPlanned: this.#planned === mirror,
+      standsByMs: this.#tenure.standsByMs,
+      attempts: this.#failures.keys().map((key) => this.#failures.get(key)?.attempts ?? 0),
+      isCopying: (this.#scope?.copies?.views().size ?? 0) > 0,
+    });
   }
 
   async #run(): Promise<void> {
-    const writing = setInterval(() => void this.#report(), STATUS_INTERVAL_MS);
+    const writing = setInterval(() => void this.#report.tell(), STATUS_INTERVAL_MS);
     const { signal } = this.#stopping;
     try {
       while (!signal.aborted && !this.#isGone) {
         this.#hint = new AbortController();
         const waitMs = await this.#pass();
         this.#hasPassed = true;
-        await this.#report();
+        await this.#report.tell();
         this.#options.onProgress();
         await this.#options.clock.sleep(MIN_PASS_INTERVAL_MS, signal);
         await this.#options.clock.sleep(waitMs, signal, this.#hint.signal);
@@ -177,7 +171,7 @@ export class MirrorLoop {
     } finally {
       clearInterval(writing);
       // The file keeps what was true while the mirror ran.
-      await this.#writing;
+      await this.#report.settled();
       await this.#tenure[Symbol.asyncDispose]();
     }
   }
@@ -186,8 +180,8 @@ export class MirrorLoop {
   async #pass(): Promise<number> {
     const { clock } = this.#options;
     const startMs = clock.monotonicMs();
+    const { mirror } = this.#intent;
     try {
-      const { mirror } = this.#intent;
       const result = await this.#carryOut(mirror);
       if (result === 'standby') return this.#standBy();
       if (result === 'gone') {
@@ -195,17 +189,9 @@ export class MirrorLoop {
         return 0;
       }
       if (result.error?.code === 'NotOwner') return await this.#lost(result.error);
-      const before = this.#last?.plan;
-      // Also of a pass with a failed step: what it saw and what went on is what the status tells.
-      this.#last = result;
-      this.#planned = mirror;
-      this.#failure = result.error;
-      if (result.error) this.#failed(result.error);
-      const { tables } = result.observed.ledger;
-      const spoolBytes = this.#scope && (await observeSpools(this.#scope.destination, tables));
-      this.#spoolBytes = spoolBytes ?? this.#spoolBytes;
+      const waitMs = this.#settle(mirror, result);
+      await this.#measureSpools(result);
       this.#count(result.error, startMs);
-      const waitMs = this.#settle(result, before);
       return (await this.#giveUpIfMisplaced(result)) ? 0 : waitMs;
     } catch (thrown) {
       // Why the stream ended is the reason, not that the pass was cut off with it.
@@ -216,6 +202,7 @@ export class MirrorLoop {
         return 0;
       }
       if (error.code === 'SlotBusy' && this.#tenure.maySlotBeBusy) return BUSY_SLOT_MS;
+      this.#passedSpecHash = mirror.specHash;
       this.#failed(error);
       this.#count(error, startMs);
       if (this.#scope?.isWhole === false) await this.#tenure.leave(error);
@@ -230,7 +217,8 @@ export class MirrorLoop {
     this.#failure = undefined;
     this.#last = undefined;
     this.#planned = undefined;
-    this.#status = undefined;
+    this.#passedSpecHash = undefined;
+    this.#report.forget();
     return Standby.lookMs();
   }
 
@@ -291,68 +279,46 @@ export class MirrorLoop {
     meter?.passEnded(this.#intent.mirror.name, { result, seconds });
   }
 
-  /** Keeps the book of tables that cannot go on; returns when to look again. `before`: the plan of the last pass. */
-  #settle(
-    { plan, tableErrors, outcomes, waiting, error: passError }: PassResult,
-    before: Plan | undefined,
-  ): number {
-    const errors = new Map(tableErrors);
-    if (passError) errors.set(MIRROR_KEY, passError);
-    for (const refusal of plan.refusals) errors.set(keyOf(refusal), refusal.error);
-    const copying = this.#scope?.copies?.views() ?? new Map<string, unknown>();
-    const wanted = new Set(
-      plan.steps.flatMap((step) =>
-        step.kind === 'copy-table' || step.kind === 'replay-table' || step.kind === 'verify-table'
-          ? [formatTableName(step.table.source)]
-          : [],
-      ),
-    );
-    // What the plan refused and does not refuse any more is mended, and waits for no next try.
-    const isMended = (key: string): boolean =>
-      !errors.has(key) && before?.refusals.some((refusal) => keyOf(refusal) === key) === true;
-    const mended = this.#failures.keys().filter(isMended);
-    const isOpen = (key: string): boolean =>
-      [errors, waiting, copying, wanted].some((some) => some.has(key));
-    for (const key of this.#failures.keys())
-      if (!isOpen(key) || isMended(key)) this.#failures.clear(key);
-    for (const [key, error] of errors)
+  /**
+   * Also of a pass with a failed step: what it saw and what went on is what the status tells. Returns how long
+   * to wait for the next pass.
+   */
+  #settle(mirror: Mirror, result: PassResult): number {
+    const running = new Set(this.#scope?.copies?.views().keys());
+    const failed = this.#failures.keys();
+    const verdict = judgePass(result, { plan: this.#last?.plan, failed, running });
+    this.#last = result;
+    this.#planned = mirror;
+    this.#passedSpecHash = mirror.specHash;
+    this.#failure = result.error;
+    for (const key of verdict.over) this.#failures.clear(key);
+    for (const [key, error] of verdict.errors)
       if (this.#failures.waitMs(key) === 0) this.#failures.add(key, error);
-    this.#troubles.tell(this.#failures, isOpen);
-    // A pass that failed waits for its next try, whatever it changed before.
-    const isHeldUp = mended.some((key) => wanted.has(key) || waiting.has(key));
-    if (passError === undefined && (isHeldUp || outcomes.some(({ changed }) => changed))) return 0;
+    if (!this.#stopping.signal.aborted)
+      this.#troubles.tell(this.#failures, (key) => verdict.open.has(key));
+    if (verdict.goesOn) return 0;
     // A copy that runs tells when it ends.
-    const sleeping = this.#failures.keys().filter((key) => !copying.has(key));
+    const sleeping = this.#failures.keys().filter((key) => !running.has(key));
     return Math.min(DRIFT_INTERVAL_MS, ...sleeping.map((key) => this.#failures.waitMs(key)));
   }
 
-  /** One write after the other: two at once would mix their texts in the temporary file. */
-  async #report(): Promise<void> {
-    this.#writing = this.#writing.then(async () => this.#write());
-    await this.#writing;
+  async #measureSpools({ observed }: PassResult): Promise<void> {
+    const { tables } = observed.ledger;
+    const spoolBytes = this.#scope && (await observeSpools(this.#scope.destination, tables));
+    this.#spoolBytes = spoolBytes ?? this.#spoolBytes;
   }
 
-  async #write(): Promise<void> {
-    if (this.#isGone) return;
-    const { clock, statusFile } = this.#options;
+  #word(): Word {
     const { role, standsByMs, isSure, isSettling } = this.#tenure;
-    try {
-      if (standsByMs !== undefined) {
-        if (standsByMs > STATUS_WITHDRAWN_MS) await statusFile.withdraw();
-        return;
-      }
-      const isKnown =
-        role === 'owner' ? !isSettling || this.#last !== undefined : this.#failure !== undefined;
-      if (!isKnown) return;
-      this.#status = computeStatus(this.#view(), this.#status, clock.now());
-      await statusFile.write(this.#status, isSure);
-      this.#troubles.tellOf(STATUS_TROUBLE, undefined);
-    } catch (error) {
-      this.#troubles.tellOf(STATUS_TROUBLE, error);
-    }
+    if (this.#isGone) return { kind: 'nothing' };
+    if (standsByMs !== undefined)
+      return { kind: standsByMs > STATUS_WITHDRAWN_MS ? 'withdraw' : 'nothing' };
+    const isKnown =
+      role === 'owner' ? !isSettling || this.#last !== undefined : this.#failure !== undefined;
+    return isKnown ? { kind: 'view', view: this.#view(), isSure } : { kind: 'nothing' };
   }
 
-  #view(): Parameters<typeof computeStatus>[0] {
+  #view(): MirrorView {
     const follower = this.#scope?.follower;
     const failures = this.#failures.keys().flatMap((key) => {
       const failure = this.#failures.get(key);
@@ -360,6 +326,7 @@ export class MirrorLoop {
     });
     return {
       ...this.#intent,
+      passedSpecHash: this.#passedSpecHash,
       plan: this.#planned === this.#intent.mirror ? this.#last?.plan : undefined,
       slot: this.#last?.observed.slot,
       records: follower?.records() ?? this.#last?.observed.ledger.tables ?? [],
@@ -369,8 +336,4 @@ export class MirrorLoop {
       failure: this.#failure,
     };
   }
-}
-
-function keyOf({ table }: Refusal): string {
-  return table === undefined ? MIRROR_KEY : formatTableName(table.source);
 }
