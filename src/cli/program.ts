@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Log } from '../core/log.ts';
+import { ownVersion } from '../core/version.ts';
 import { parseHttpAddress, type HttpAddress } from '../daemon/http/http.ts';
 import { check, type CheckOptions } from './check.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
@@ -40,6 +41,7 @@ export function buildProgram(environment: Environment): Command {
     .description(
       'Keeps PostgreSQL tables mirrored from one database into another, driven by YAML files.',
     )
+    .version(ownVersion())
     .exitOverride()
     .addHelpText('after', EXIT_CODE_HELP);
   addRun(root, environment);

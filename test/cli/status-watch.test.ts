@@ -10,6 +10,7 @@ import { stringify } from 'yaml';
 import { status } from '../../src/cli/status.ts';
 import { runCommand } from '../servers/daemon.ts';
 import { guardProcess, until } from '../servers/processes.ts';
+import { PROGRAM } from '../servers/program.ts';
 import { DESTINATION_PEER, mirrorText, SOURCE_PEER } from '../spec/files.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -77,11 +78,10 @@ async function waitFor(condition: () => boolean, shown: () => string): Promise<v
 
 test('in a pipe: all of it, then a line for each change, no escape codes; Ctrl-C ends it with 0', async () => {
   await using folder = await Folder.create();
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', 'src/main.ts', 'status', '--watch', '--dir', folder.dir],
-    { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const child = spawn(process.execPath, [...PROGRAM, 'status', '--watch', '--dir', folder.dir], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const dismiss = guardProcess(child);
   let [text, errors] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
@@ -154,8 +154,13 @@ test('a reader that has read enough ends it without a word', async () => {
     'sh',
     [
       '-c',
-      '"$0" --import tsx src/main.ts status --watch --dir "$1" | head -n 1',
+      '"$@" | head -n 1',
+      'sh',
       process.execPath,
+      ...PROGRAM,
+      'status',
+      '--watch',
+      '--dir',
       folder.dir,
     ],
     { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },

@@ -3,6 +3,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { guardProcess, isRunning, until } from './processes.ts';
+import { LOADER, PROGRAM } from './program.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 /** Stop within 5 seconds is promised; a loaded machine gets as much again to show it. */
@@ -40,7 +41,8 @@ export class Daemon implements AsyncDisposable {
   /** Starts `bunnydb run`. */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { mirrorDirectory, statusDirectory, args = [], nodeArgs = [] } = options;
-    const command = [...LOADER, ...nodeArgs, PROGRAM, 'run'];
+    const loaded = nodeArgs.length === 0 ? [] : [...LOADER, ...nodeArgs];
+    const command = [...loaded, ...PROGRAM, 'run'];
     const log = await open(options.log, 'a');
     const child = spawn(
       process.execPath,
@@ -106,9 +108,6 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-const LOADER = ['--import', 'tsx'];
-const PROGRAM = 'src/main.ts';
-
 export interface CommandResult {
   readonly code: number;
   readonly stdout: string;
@@ -123,7 +122,7 @@ export async function runCommand(
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [...LOADER, PROGRAM, ...args],
+      [...PROGRAM, ...args],
       { cwd: ROOT, env: { ...process.env, ...env } },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
