@@ -11,7 +11,7 @@ export const CHECKPOINT_CHANNEL = 'bunnydb:checkpoint';
 export const CHECKPOINTS = [
   /** Committed: from here on changes go to the spool. */
   'spooling',
-  /** Truncate: the inbound foreign keys are in the ledger and the table is empty. Swap: there is a shadow. */
+  /** Truncate, in the same transaction: the table is empty, the inbound foreign keys in the ledger. Swap: there is a shadow. */
   'emptied',
   /** A source snapshot is open. */
   'snapshot-taken',

@@ -1,5 +1,5 @@
 /**
- * One table down the copy road, first copy and resync alike: spool, empty, snapshot, rows, keys and
+ * One table down the copy road, first copy and resync alike: spool and empty, snapshot, rows, keys and
  * indexes, replay, hand over. It runs beside the loop while every other table streams on. Each step can
  * be found again from the ledger: a run that ends anywhere is taken up or started anew by the next plan.
  */
@@ -8,6 +8,7 @@ import { copyTable } from '../copy/copy-table.ts';
 import { SourceSnapshot } from '../copy/snapshot.ts';
 import { checkpoint } from '../core/checkpoint.ts';
 import { MirrorError } from '../core/errors.ts';
+import type { Mend } from '../core/mend.ts';
 import {
   nextTableState,
   type CopyRun,
@@ -15,11 +16,22 @@ import {
   type TableRecord,
 } from '../core/table-state.ts';
 import { createSpool, fenceTable, writeSourceOid, writeTableState } from '../postgres/ledger.ts';
-import { openSession } from '../postgres/session.ts';
+import { openSession, type Session } from '../postgres/session.ts';
 import { parseVisibility } from '../stream/visibility.ts';
 import { catchUp } from './catch-up.ts';
-import { emptyTarget, finishTarget } from './copy-target.ts';
-import { moveTo, openReplica, recordOf, targetOf, type CopyRunOptions } from './table-run.ts';
+import { finishTarget, mendOf } from './copy-target.ts';
+import { emptyTable, prepareEmptying } from './empty-table.ts';
+import { untilLocked } from './lock-tables.ts';
+import { sleepOutsideWindow } from './outside-window.ts';
+import { createShadow } from './shadow.ts';
+import {
+  moveTo,
+  openDestination,
+  openReplica,
+  recordOf,
+  targetOf,
+  type CopyRunOptions,
+} from './table-run.ts';
 
 /** How long a snapshot is retried that does not see what was applied already. */
 const SNAPSHOT_RETRY_MS = 100;
@@ -28,12 +40,13 @@ const SNAPSHOT_TRIES = 600;
 /** The whole road. Throws MirrorError; the table's state in the ledger says how far it came. */
 export async function runCopy(options: CopyRunOptions, run: CopyRun): Promise<TableRecord> {
   options.onStep('Preparing');
-  const { record, mark } = await startSpooling(options, run);
-  checkpoint('spooling', record.source);
-  const snapshot = await makeCopy(options, record, mark);
+  const begun =
+    run.strategy === 'swap' ? await beginBeside(options, run) : await beginInPlace(options, run);
+  checkpoint('emptied', begun.record.source);
+  const snapshot = await makeCopy(options, begun);
   options.signal.throwIfAborted();
   const copied = await moveTo(options, { type: 'rowsCopied', snapshot });
-  checkpoint('catching-up', record.source);
+  checkpoint('catching-up', copied.source);
   return catchUp(options, copied);
 }
 
@@ -46,12 +59,54 @@ export async function runReplay(options: CopyRunOptions): Promise<TableRecord> {
   );
 }
 
-/** From this commit boundary on every change of the table is in its spool; up to the mark none is. */
+/** A copy that has an empty target. */
+interface Begun extends Spooling {
+  readonly mend: Mend;
+}
+
+/**
+ * One transaction, as soon as the locks are there and a maintenance window is open: the table is empty, and its
+ * changes go to the spool. Until then it is Live as before, and nothing has begun.
+ */
+async function beginInPlace(options: CopyRunOptions, run: CopyRun): Promise<Begun> {
+  return untilLocked(options, async () => {
+    for (;;) {
+      if (await sleepOutsideWindow(options)) continue;
+      await using session = await openDestination(options, 'writer');
+      const { destination } = recordOf(options);
+      const mend = await mendOf(options, session, recordOf(options));
+      const emptying = await prepareEmptying(session, destination, mend);
+      const spooling = await startSpooling(options, run, async (streamSession) =>
+        emptyTable(streamSession, options.owner, destination, emptying),
+      );
+      return { ...spooling, mend };
+    }
+  });
+}
+
+/** The table is read and fed as before; what an earlier run left of a shadow goes, and there is an empty one. */
+async function beginBeside(options: CopyRunOptions, run: CopyRun): Promise<Begun> {
+  const spooling = await startSpooling(options, run, async () => undefined);
+  await using session = await openReplica(options, 'writer');
+  const mend = await mendOf(options, session, spooling.record);
+  await createShadow(session, options.owner, spooling.record, mend);
+  return { ...spooling, mend };
+}
+
+/** From a commit boundary on every change of the table is in its spool; up to the mark none is. */
+interface Spooling {
+  readonly record: TableRecord;
+  readonly mark: number;
+}
+
+/** `prepare` is part of that transaction. */
 async function startSpooling(
   options: CopyRunOptions,
   run: CopyRun,
-): Promise<{ record: TableRecord; mark: number }> {
-  return options.follower.atBoundary(async (session) => {
+  prepare: (session: Session) => Promise<void>,
+): Promise<Spooling> {
+  const spooling = await options.follower.atBoundary<Spooling>(async (session) => {
+    await prepare(session);
     const record = recordOf(options);
     await createSpool(session, options.owner, record.id);
     await writeSourceOid(session, options.owner, record.id, options.source.oid);
@@ -61,17 +116,16 @@ async function startSpooling(
     const mark = options.follower.appliedMark();
     return { result: { record: changed, mark }, changed: [changed] };
   });
+  checkpoint('spooling', spooling.record.source);
+  return spooling;
 }
 
-/** Empty target, rows, keys and indexes. Returns what the copy's snapshot sees. */
+/** Rows, keys and indexes. Returns what the copy's snapshot sees. */
 async function makeCopy(
   options: CopyRunOptions,
-  record: TableRecord,
-  mark: number,
+  { record, mark, mend }: Begun,
 ): Promise<CopySnapshot> {
   await using writer = await openReplica(options, 'writer');
-  const mend = await emptyTarget(options, writer, record);
-  checkpoint('emptied', record.source);
   options.onStep('Copying');
   const snapshot = await copyRows(options, record, mark);
   checkpoint('rows-copied', record.source);

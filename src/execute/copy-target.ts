@@ -1,4 +1,4 @@
-/** What a copy fills: the table itself, emptied, or a shadow that will take its place. */
+/** The shape of what a copy fills: the table itself, or a shadow that will take its place. */
 import { MirrorError } from '../core/errors.ts';
 import type { Mend } from '../core/mend.ts';
 import { formatTableName } from '../core/table-name.ts';
@@ -10,34 +10,28 @@ import { mayMend, NO_MEND, planMend } from '../plan/mend.ts';
 import type { Session } from '../postgres/session.ts';
 import { quoteTable } from '../sql/quote.ts';
 import { buildIndexes, buildKeys } from './constraints.ts';
-import { emptyTable } from './empty-table.ts';
-import { untilLocked } from './lock-tables.ts';
-import { buildShadow, createShadow } from './shadow.ts';
+import { buildShadow } from './shadow.ts';
 import { targetOf, type CopyRunOptions } from './table-run.ts';
 
-/** Empty, and in the source's shape. Returns what that changes. Idempotent: what an earlier try left goes. */
-export async function emptyTarget(
-  options: CopyRunOptions,
+/** What gives the target the source's shape while it is empty. Throws TableMissing. */
+export async function mendOf(
+  { mirror, table, source }: CopyRunOptions,
   session: Session,
   record: TableRecord,
 ): Promise<Mend> {
-  const { mirror, table, source, owner } = options;
   const actual = await observeDestinationShape(session, record.destination);
   if (actual === undefined)
     throw new MirrorError(
       'TableMissing',
       `destination table ${formatTableName(record.destination)} does not exist`,
     );
-  const mend = mayMend(record.observed, table.generation)
+  return mayMend(record.observed, table.generation)
     ? planMend(
         desiredShape(mirror, table, source),
         actual,
         droppedColumns(mirror, table, record, actual),
       )
     : NO_MEND;
-  if (isSwapping(record)) await createShadow(session, owner, record, mend);
-  else await untilLocked(options, async () => emptyTable(session, owner, record, mend));
-  return mend;
 }
 
 /** Keys and indexes, once the rows are there. */

@@ -11,7 +11,6 @@ import {
 import { observeDestinationShape } from '../observe/shapes.ts';
 import { desiredShape } from '../plan/desired-shape.ts';
 import { droppedColumns } from '../plan/exclusions.ts';
-import { nextOpening } from '../plan/windows.ts';
 import { dropSpool, writeTableState } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { dropColumnsSql } from '../sql/mend.ts';
@@ -20,12 +19,11 @@ import type { BoundaryResult } from '../stream/boundaries.ts';
 import { replayRest, replayUntilShort, type Replay } from './spool-replay.ts';
 import { untilLocked } from './lock-tables.ts';
 import { alterShape } from './mend-table.ts';
+import { sleepOutsideWindow } from './outside-window.ts';
 import { ownSequences } from './schema.ts';
 import { dropShadow } from './shadow.ts';
 import { prepareSwap, swapTables } from './swap.ts';
 import { openDestination, recordOf, type CopyRunOptions } from './table-run.ts';
-
-const WINDOW_POLL_MS = 1_000;
 
 /** The rest is replayed, the table is Live, its spool is gone: one transaction. */
 export async function handOver(options: CopyRunOptions, replay: Replay): Promise<TableRecord> {
@@ -47,7 +45,7 @@ export async function handOverBySwap(
 ): Promise<TableRecord> {
   const record = await untilLocked(options, async () => {
     for (;;) {
-      // What came since the last try must not be left for the boundary.
+      // What came since the last try must not be left for the boundary, nor pile up outside a window.
       await replayUntilShort(options, replay);
       if (await sleepOutsideWindow(options)) continue;
       const swapped = await trySwap(options, replay);
@@ -58,21 +56,6 @@ export async function handOverBySwap(
     options.log.info({ err: error }, 'what the swap left is dropped later'),
   );
   return record;
-}
-
-/** True after a while when no maintenance window is open: the shadow is to be kept close meanwhile. */
-async function sleepOutsideWindow({
-  windows,
-  clock,
-  signal,
-  onWaiting,
-}: CopyRunOptions): Promise<boolean> {
-  const opens = nextOpening(windows(), clock.now());
-  if (opens === undefined) return false;
-  signal.throwIfAborted();
-  onWaiting({ tries: 1, waitsFor: `waits for the maintenance window that opens at ${opens}` });
-  await clock.sleep(WINDOW_POLL_MS, signal);
-  return true;
 }
 
 /** The table is Live: what fails here is the plan's to do again, and nothing of the copy's. */

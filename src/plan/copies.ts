@@ -56,6 +56,7 @@ export function planCopy(
       const refusals =
         strategy === 'swap' ? swapRefusals(tableCase, look) : truncateRefusals(tableCase);
       if (refusals.length > 0) return { steps: [], refusals };
+      const isDisturbing = disturbs(tableCase, decision);
       return {
         steps: [
           {
@@ -66,7 +67,8 @@ export function planCopy(
             generation: reached(tableCase),
             estimatedRows: observed.sourceShape?.estimatedRows ?? -1,
             estimatedBytes: observed.sourceShape?.totalBytes ?? 0,
-            ...(opens !== undefined && disturbs(tableCase, decision) ? { heldUntil: opens } : {}),
+            disturbs: isDisturbing,
+            ...(opens !== undefined && isDisturbing ? { heldUntil: opens } : {}),
           },
         ],
         refusals: [],

@@ -64,6 +64,8 @@ export type Step =
       readonly generation: Generation;
       readonly estimatedRows: number;
       readonly estimatedBytes: number;
+      /** Readers still have what it empties or replaces: it begins only while a maintenance window is open. */
+      readonly disturbs: boolean;
       /** ISO 8601: it is not begun before, when the next maintenance window opens. */
       readonly heldUntil?: string;
     }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { silentLog } from '../../src/core/log.ts';
 import type { ExecuteContext } from '../../src/execute/context.ts';
 import { dropTable, prepareDrop } from '../../src/execute/drop-table.ts';
-import { emptyTable } from '../../src/execute/empty-table.ts';
+import { emptyTable, prepareEmptying } from '../../src/execute/empty-table.ts';
 import { executeProvision, type ProvisionStep } from '../../src/execute/provision.ts';
 import { prepareSwap, swapTables } from '../../src/execute/swap.ts';
 import { locksOf, type Lock } from '../../src/plan/locks.ts';
@@ -196,8 +196,11 @@ test('a truncate and a drop lock the table and those at the other end of its for
   assert.ok(parent && child);
   assert.equal(child.source.name, 'child');
   const { destination } = pair;
+  const emptying = await prepareEmptying(destination, parent.destination, NO_MEND);
   assert.deepEqual(
-    await locksTaken(destination, async () => emptyTable(destination, owner, parent, NO_MEND)),
+    await locksTaken(destination, async () =>
+      emptyTable(destination, owner, parent.destination, emptying),
+    ),
     both,
   );
   const copy = {
@@ -207,6 +210,7 @@ test('a truncate and a drop lock the table and those at the other end of its for
     generation: { table: 1, mirror: 0 },
     estimatedRows: 0,
     estimatedBytes: 0,
+    disturbs: true,
   } as const;
   const ends = (step: Step): string[] =>
     locksOf(step).flatMap(({ side, on, mode }) => (side === 'source' ? [] : [`${mode} on ${on}`]));
@@ -263,6 +267,7 @@ test('a swap locks the table, both ends of its foreign keys, and the views, poli
     generation: { table: 1, mirror: 0 },
     estimatedRows: 0,
     estimatedBytes: 0,
+    disturbs: true,
   });
   assert.equal(
     `${said?.mode} on ${said?.on}`,

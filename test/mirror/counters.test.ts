@@ -1,10 +1,12 @@
 /** What a counter that moves while its table is truncated and filled does. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { Status } from '../../src/status/status.ts';
 import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
 import { leftovers } from './leftovers.ts';
 import { TestMirror, type TestSpec } from './test-mirror.ts';
+import { Trap } from './trap.ts';
 
 const SETUP = /* sql */ `
 create table a (id int primary key, note text);
@@ -20,15 +22,42 @@ function spec(generation: number, mirror = 0): TestSpec {
   };
 }
 
+interface HeldMirror {
+  readonly mirror: TestMirror;
+  readonly release: () => Promise<void>;
+}
+
 /** With a reader that keeps `a` from being emptied. */
-async function heldMirror(): Promise<{ mirror: TestMirror; release: () => Promise<void> }> {
+async function waitingMirror(): Promise<HeldMirror> {
   const mirror = await TestMirror.create(await sharedClusters(), SETUP);
   await mirror.write(spec(0));
   await mirror.start();
   await mirror.waitReady();
   const { release } = await mirror.holdLockAtDestination('public.a', 'access share');
   await mirror.write(spec(1));
-  await mirror.waitForPhase('a', 'Copying');
+  await mirror.waitFor(isHeldUp);
+  return { mirror, release };
+}
+
+function isHeldUp({ status }: Status): boolean {
+  return status.tables.some(
+    ({ resync }) => resync?.waitsFor?.startsWith('waits for process') === true,
+  );
+}
+
+/** With an `a` that was emptied, and somebody who keeps it from being filled. */
+async function emptiedMirror(): Promise<HeldMirror> {
+  const mirror = await TestMirror.create(await sharedClusters(), SETUP);
+  const trap = new Trap(mirror);
+  await mirror.write(spec(0));
+  const daemon = await mirror.start([], trap.node);
+  await mirror.waitReady();
+  await trap.set({ checkpoint: 'emptied', table: 'public.a', nth: 1, action: 'hold' });
+  await mirror.write(spec(1));
+  await trap.held(daemon);
+  assert.deepEqual(await mirror.atDestination('select count(*) from a'), [{ count: '0' }]);
+  const { release } = await mirror.holdLockAtDestination('public.a', 'share');
+  await trap.release();
   return { mirror, release };
 }
 
@@ -45,16 +74,47 @@ async function aimOf(mirror: TestMirror): Promise<unknown> {
   return row?.['aim'];
 }
 
-test('a truncate that waits for a reader is said so, and the other tables go on', async () => {
-  const { mirror: held, release } = await heldMirror();
+test('a truncate that waits for a reader is said so, and nothing has begun: all tables follow on', async () => {
+  const { mirror: held, release } = await waitingMirror();
   await using mirror = held;
-  await mirror.waitFor(({ status }) =>
-    status.tables.some(({ resync }) => resync?.waitsFor?.startsWith('waits for process') === true),
-  );
-  // The rows are still there to be read, and what references them follows its source.
-  await mirror.atSource('insert into b values (1000, 1000)');
+  await mirror.atSource(`
+    insert into a values (1001, 'meanwhile');
+    update a set note = 'changed' where id = 1000;
+    insert into b values (1000, 1000), (1001, 1001)`);
   await mirror.caughtUp();
   await mirror.assertSame(['a', 'b']);
+  assert.deepEqual(await leftovers(mirror), []);
+  await release();
+  await mirror.waitReady();
+  await mirror.assertSame(['a', 'b']);
+  await mirror.assertNothingToDo();
+  assert.deepEqual(await leftovers(mirror), []);
+});
+
+test('a counter that goes back while the truncate waits: nothing was emptied, nothing is copied', async () => {
+  const { mirror: held, release } = await waitingMirror();
+  await using mirror = held;
+  await mirror.write(spec(0));
+  await mirror.waitReady();
+  await release();
+  // Rows by hand are there until a copy replaces them.
+  await mirror.atDestination(`update a set note = 'by hand' where id = 1`);
+  await mirror.atSource(`insert into a values (1001, 'later')`);
+  await mirror.caughtUp();
+  await mirror.assertNothingToDo();
+  assert.deepEqual(
+    await mirror.atDestination('select note from a where id in (1, 1001) order by id'),
+    [{ note: 'by hand' }, { note: 'later' }],
+  );
+  assert.deepEqual(await leftovers(mirror), []);
+});
+
+test('another strategy while the truncate waits: it begins as that', async () => {
+  const { mirror: held, release } = await waitingMirror();
+  await using mirror = held;
+  await mirror.write({ ...spec(1), resyncStrategy: 'swap' });
+  await mirror.waitFor(({ status }) => status.tables[0]?.resync?.strategy === 'swap');
+  await mirror.waitForPhase('a', 'CatchingUp');
   await release();
   await mirror.waitReady();
   await mirror.assertSame(['a', 'b']);
@@ -63,7 +123,7 @@ test('a truncate that waits for a reader is said so, and the other tables go on'
 });
 
 test('a counter that goes back cannot bring the rows back: the copy ends, and the next bump counts', async () => {
-  const { mirror: held, release } = await heldMirror();
+  const { mirror: held, release } = await emptiedMirror();
   await using mirror = held;
   await mirror.write(spec(0));
   await until(async () => (await aimOf(mirror)) === '0', {
@@ -82,7 +142,7 @@ test('a counter that goes back cannot bring the rows back: the copy ends, and th
 });
 
 test('bumped again, and the mirror too: one copy more, for the newest of both', async () => {
-  const { mirror: held, release } = await heldMirror();
+  const { mirror: held, release } = await emptiedMirror();
   await using mirror = held;
   await mirror.write(spec(7, 3));
   await release();

@@ -76,6 +76,41 @@ test('a first copy waits for no window; a resync and a swap do, and changes stre
   assert.deepEqual(await leftovers(mirror), []);
 });
 
+test('a truncate that waits for its lock when the window shuts has not begun: the table follows on', async () => {
+  await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
+  const bumped = (maintenanceWindows: object[]): TestSpec => ({
+    maintenanceWindows,
+    tables: [{ source: 'public.a', resyncGeneration: 1 }],
+  });
+  await using loop = await InProcess.start(mirror, { tables: [{ source: 'public.a' }] });
+  await mirror.waitFor(isReady);
+  await mirror.atDestination(`update a set note = 'by hand' where id = 1`);
+  const reader = await mirror.holdLockAtDestination('public.a', 'access share');
+  await loop.write(bumped([]));
+  await mirror.waitFor(
+    ({ status }) => status.tables[0]?.resync?.waitsFor?.startsWith('waits for process') === true,
+  );
+  await loop.write(bumped(closed()));
+  await mirror.waitFor(
+    (now) =>
+      reasonOf(now, 'Ready') === 'OutsideMaintenanceWindow' &&
+      now.status.observedSpecHash === loop.mirror.specHash,
+  );
+  await reader.release();
+  await mirror.atSource(`insert into a values (1000, 'while shut')`);
+  await mirror.waitForRows('a', 101);
+  assert.deepEqual(await mirror.atDestination('select note from a where id = 1'), [
+    { note: 'by hand' },
+  ]);
+  assert.deepEqual(await leftovers(mirror), []);
+  await loop.write(bumped([{ start: '00:00', duration: '24h' }]));
+  await mirror.waitFor(
+    (now) => isReady(now) && now.status.observedSpecHash === loop.mirror.specHash,
+  );
+  await mirror.assertSame(['a']);
+  await mirror.assertNothingToDo();
+});
+
 test('a failed table is brought on outside the windows, without a column that is left out meanwhile', async () => {
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   const without = (excludeColumns: string[]): TestSpec => ({

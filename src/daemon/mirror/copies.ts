@@ -8,7 +8,7 @@ import type { Log } from '../../core/log.ts';
 import type { MaintenanceWindow, Mirror, MirrorTable, ResyncStrategy } from '../../core/mirror.ts';
 import type { Observed } from '../../core/observed.ts';
 import { formatTableName, sameTable } from '../../core/table-name.ts';
-import { nextTableState, runOf, type TableFailure } from '../../core/table-state.ts';
+import { nextTableState, runOf, type CopyRun, type TableFailure } from '../../core/table-state.ts';
 import { runCopy, runReplay } from '../../execute/copy-run.ts';
 import type { CopyRunOptions, CopyStep } from '../../execute/table-run.ts';
 import { runVerify } from '../../execute/verify.ts';
@@ -25,6 +25,8 @@ import type { Meter } from '../http/meter.ts';
 type CopyStepOfPlan = Extract<Step, { kind: 'copy-table' | 'replay-table' | 'verify-table' }>;
 
 interface Run {
+  /** Of the copy, in the ledger from its first step on. */
+  readonly id: string;
   readonly step: CopyStepOfPlan;
   readonly stop: AbortController;
   readonly ended: Promise<void>;
@@ -75,7 +77,8 @@ export class Copies {
     for (const [key, run] of this.#runs) {
       const now = wanted.find(({ table }) => formatTableName(table.source) === key);
       const isListed = mirror.tables.some(({ source }) => formatTableName(source) === key);
-      if (!isListed || (now !== undefined && !this.#isSameRun(run.step, now))) run.stop.abort();
+      const isOther = now !== undefined && !this.#isSameRun(run, now);
+      if (!isListed || isOther || this.#isTakenBack(run, now)) run.stop.abort();
       // It has begun since the look: whether it is still wanted is for the next plan.
       else if (now === undefined && !this.#isAsObserved(run.step, observed))
         this.#options.onLookAgain();
@@ -117,15 +120,30 @@ export class Copies {
   }
 
   /** A run for another generation than the file's newest, or of other columns, has to start again. */
-  #isSameRun(running: CopyStepOfPlan, wanted: CopyStepOfPlan): boolean {
-    if (running.kind === 'verify-table') return wanted.kind === 'verify-table';
-    if (!sameColumns(running.table.excludeColumns, wanted.table.excludeColumns)) return false;
+  #isSameRun(run: Run, wanted: CopyStepOfPlan): boolean {
+    const { step } = run;
+    if (step.kind === 'verify-table') return wanted.kind === 'verify-table';
+    if (!sameColumns(step.table.excludeColumns, wanted.table.excludeColumns)) return false;
+    if (step.kind === 'copy-table' && !this.#hasBegun(run))
+      return wanted.kind === 'copy-table' && isSameAim(step, wanted);
     if (wanted.kind !== 'copy-table') return true;
     // What it is for may have been taken back since it started.
-    const record = this.#options.follower.recordOf(running.table.source);
-    const run = record && runOf(record);
-    const begun = running.kind === 'copy-table' ? running.generation : undefined;
-    return isDeepStrictEqual(run?.generation ?? begun, wanted.generation);
+    const record = this.#options.follower.recordOf(step.table.source);
+    const begun = step.kind === 'copy-table' ? step.generation : undefined;
+    return isDeepStrictEqual((record && runOf(record))?.generation ?? begun, wanted.generation);
+  }
+
+  /** It waits to begin, and is not to begin any more, or not now. */
+  #isTakenBack(run: Run, wanted: CopyStepOfPlan | undefined): boolean {
+    if (run.step.kind !== 'copy-table' || this.#hasBegun(run)) return false;
+    return wanted === undefined || isHeld(wanted);
+  }
+
+  /** The ledger has it, or had it. */
+  #hasBegun({ id, step, view }: Run): boolean {
+    if (view.step !== 'Waiting' && view.step !== 'Preparing') return true;
+    const record = this.#options.follower.recordOf(step.table.source);
+    return record !== undefined && runOf(record)?.id === id;
   }
 
   /** A run that ended between the look and now has made the plan's step a thing of the past. */
@@ -144,9 +162,11 @@ export class Copies {
   #start(mirror: Mirror, step: CopyStepOfPlan, observed: Observed): void {
     const key = formatTableName(step.table.source);
     const stop = new AbortController();
+    const id = randomUUID();
     const startedAt = this.#options.clock.now().toISOString();
     const strategy = this.#strategyOf(step);
     const run: Run = {
+      id,
       step,
       stop,
       view: {
@@ -159,7 +179,7 @@ export class Copies {
       },
       committedRows: 0,
       recentRows: [],
-      ended: this.#run(mirror, step, { observed, signal: stop.signal, startedAt })
+      ended: this.#run(mirror, step, { id, observed, signal: stop.signal, startedAt })
         .then(() => this.#options.failures.clear(key))
         .catch(async (error: unknown) => this.#failed(step.table, stop.signal, error))
         .then(() => {
@@ -179,7 +199,10 @@ export class Copies {
   async #run(
     mirror: Mirror,
     step: CopyStepOfPlan,
-    how: { readonly observed: Observed; readonly signal: AbortSignal; readonly startedAt: string },
+    how: Pick<CopyRun, 'id' | 'startedAt'> & {
+      readonly observed: Observed;
+      readonly signal: AbortSignal;
+    },
   ): Promise<void> {
     // The caller's map must hold the run before its first step is reported.
     await Promise.resolve();
@@ -201,7 +224,7 @@ export class Copies {
       log,
       clock,
       signal: how.signal,
-      windows: () => this.#windows,
+      windows: () => (waitsForWindows(step) ? this.#windows : []),
       onStep: (copyStep) => this.#onStep(key, copyStep, log),
       onProgress: (progress) => this.#onProgress(key, progress),
       onWaiting: (waiting) => {
@@ -222,8 +245,7 @@ export class Copies {
     else {
       const { strategy, generation } = step;
       const { excludeColumns } = table;
-      const { startedAt } = how;
-      const id = randomUUID();
+      const { id, startedAt } = how;
       await runCopy(options, { id, strategy, generation, excludeColumns, startedAt });
     }
     log.info(words, 'table is live');
@@ -280,6 +302,18 @@ export class Copies {
       return { result: undefined, changed: [{ ...record, state }] };
     });
   }
+}
+
+function isSameAim(
+  a: Extract<Step, { kind: 'copy-table' }>,
+  b: Extract<Step, { kind: 'copy-table' }>,
+): boolean {
+  return a.strategy === b.strategy && isDeepStrictEqual(a.generation, b.generation);
+}
+
+/** What ends a swap does in any case, with what it replaces. */
+function waitsForWindows(step: CopyStepOfPlan): boolean {
+  return step.kind !== 'copy-table' || step.strategy === 'swap' || step.disturbs;
 }
 
 function sameColumns(a: readonly string[], b: readonly string[]): boolean {
