@@ -66,16 +66,21 @@ interface Verdict {
 async function verdictOf(mirror: Mirror, options: WaitOptions): Promise<Verdict> {
   const status = await readStatus(options.statusDir, mirror.name);
   if (!status) return { state: 'waiting', message: `${mirror.name} has no status yet` };
-  if (status.status.observedSpecHash !== mirror.specHash)
-    return {
-      state: 'waiting',
-      message: `${mirror.name}: the daemon has not taken this file up yet`,
-    };
+  if (status.status.observedSpecHash !== mirror.specHash) {
+    const message = `${mirror.name}: the daemon has not taken this file up yet${whyNot(status)}`;
+    return { state: 'waiting', message };
+  }
   const wanted = resyncedTable(options);
   const table = wanted === undefined ? undefined : findTable(mirror, wanted);
   const { state, message } =
     table === undefined ? readiness(status) : progressOf(status, formatTableName(table.source));
   return { state, message: `${mirror.name}: ${message}` };
+}
+
+/** What the daemon has against a newer file, which may be this one. */
+function whyNot({ status }: Status): string {
+  const accepted = status.conditions.find(({ type }) => type === 'SpecAccepted');
+  return accepted?.status === 'False' ? `: ${accepted.message}` : '';
 }
 
 /** Undefined when the whole mirror is waited for. */

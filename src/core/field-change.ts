@@ -129,6 +129,18 @@ export function editsOf(before: Partial<Mirror>, after: Mirror): FieldEdit[] {
   ];
 }
 
+/**
+ * Immutable fields that nobody said yes to: raising the mirror's counter with such an edit does, for every
+ * table is then copied again. Not for another destination: what was copied stays in the ledger of the former.
+ */
+export function unacknowledgedEdits(before: Mirror, after: Mirror): FieldEdit[] {
+  const isMeant = after.resyncGeneration > before.resyncGeneration;
+  return editsOf(before, after).filter(
+    ({ field, fieldClass }) =>
+      fieldClass === 'immutable' && !(isMeant && field !== 'spec.destination.database'),
+  );
+}
+
 function compare(before: Entry | undefined, after: Entry, whole: Partial<Mirror>): FieldEdit[] {
   const { field, value } = after;
   if (field === 'spec.tables[]') {

@@ -4,7 +4,12 @@ import type { TableName } from './table-name.ts';
 
 /** What is wrong with the newest file of a mirror, while an older spec runs on. */
 export interface SpecProblem {
-  readonly reason: 'SchemaInvalid' | 'SemanticInvalid' | 'DuplicateName' | 'Unsettled';
+  readonly reason:
+    | 'SchemaInvalid'
+    | 'SemanticInvalid'
+    | 'DuplicateName'
+    | 'ImmutableFieldChanged'
+    | 'Unsettled';
   /** `file:line:column: message (hint)` */
   readonly text: string;
 }

@@ -111,7 +111,7 @@ export class Supervisor {
     return { place, againMs: decision.againMs };
   }
 
-  /** What is known, without the mirrors that are gone for good, and those that somebody made us forget. */
+  /** What is known by now, without the mirrors that are gone for good, and those that somebody made us forget. */
   async #remaining(
     look: Look,
     there: ReadonlySet<string> | undefined,
@@ -123,6 +123,9 @@ export class Supervisor {
       await this.#applied.remove(name);
     }
     this.#retired.clear();
+    for (const [name, one] of remaining)
+      if (this.#running.get(name)?.loop.isEstablished === true)
+        remaining.set(name, { ...one, isEstablished: true });
     for (const [name, { presence }] of remaining) {
       const isAway = presence.kind !== 'present' && look.kind === 'files';
       if (!isAway || !this.#applied.wasTakenAway(name, there)) continue;

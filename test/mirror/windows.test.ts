@@ -1,10 +1,11 @@
 /** Maintenance windows on real servers: resyncs and swaps wait, the stream does not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isReady, type Status } from '../../src/status/status.ts';
+import { isReady } from '../../src/status/status.ts';
 import { sharedClusters } from '../servers/shared.ts';
 import { leftovers } from './leftovers.ts';
 import { InProcess } from './in-process.ts';
+import { reasonOf } from './reason-of.ts';
 import { TestMirror, type TestSpec } from './test-mirror.ts';
 
 const SETUP = /* sql */ `
@@ -25,10 +26,6 @@ function spec(generation: number, maintenanceWindows: object[]): TestSpec {
     maintenanceWindows,
     tables: [{ source: 'public.a', resyncGeneration: generation }],
   };
-}
-
-function reasonOf({ status }: Status, type: string): string | undefined {
-  return status.conditions.find((condition) => condition.type === type)?.reason;
 }
 
 test('a first copy waits for no window; a resync and a swap do, and changes stream all the while', async () => {

@@ -25,6 +25,8 @@ interface AppliedDocument {
     readonly specHash: string;
     /** The removal was decided and is under way. */
     readonly removed: boolean;
+    /** Not in the files of older versions. */
+    readonly established?: boolean;
     readonly spec: MirrorSpec;
     readonly peers: Readonly<Record<string, ConnectionSpec>>;
     /** Tables on their way out, with their mirror's counter as it was. */
@@ -40,6 +42,7 @@ export function renderApplied({
   leaving,
   waiting,
   presence,
+  isEstablished,
 }: KnownMirror): string {
   const document: AppliedDocument = {
     apiVersion: 'bunnydb/v1',
@@ -49,6 +52,7 @@ export function renderApplied({
       file: mirror.file,
       specHash: mirror.specHash,
       removed: presence.kind === 'removed',
+      established: isEstablished,
       ...written,
       leaving: leaving.map(({ table }) => rowOf(table)),
       waiting: waiting.map(({ source }) => formatTableName(source)),
@@ -58,11 +62,19 @@ export function renderApplied({
 }
 
 /** Equal when renderApplied would give the same text; costs less. */
-export function appliedKey({ mirror, leaving, waiting, presence }: KnownMirror): string {
+export function appliedKey(known: KnownMirror): string {
+  const { mirror, leaving, waiting, presence, isEstablished } = known;
   const { specHash, file } = mirror;
   const rows = leaving.map(({ table }) => rowOf(table));
   const sources = waiting.map(({ source }) => source);
-  return JSON.stringify([specHash, file, rows, sources, presence.kind === 'removed']);
+  return JSON.stringify([
+    specHash,
+    file,
+    rows,
+    sources,
+    presence.kind === 'removed',
+    isEstablished,
+  ]);
 }
 
 function rowOf(table: MirrorTable): AppliedDocument['applied']['leaving'][number] {
@@ -91,7 +103,7 @@ function readApplied(
   { apiVersion, kind, metadata, applied }: AppliedDocument,
 ): KnownMirror | undefined {
   if (kind !== 'AppliedMirror' || metadata.name !== name) return undefined;
-  const { file, specHash, removed, spec, peers, leaving, waiting } = applied;
+  const { file, specHash, removed, established, spec, peers, leaving, waiting } = applied;
   const written: WrittenSpec = { spec, peers };
   const left = leaving.map(({ mirrorGeneration, ...table }) => ({
     ...spec,
@@ -116,6 +128,7 @@ function readApplied(
     missingSinceMs: undefined,
     held: undefined,
     problems: [],
+    isEstablished: established === true,
   };
 }
 

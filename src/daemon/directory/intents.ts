@@ -5,6 +5,7 @@
  */
 import type { SpecProblem } from '../../core/intent.ts';
 import type { Mirror, MirrorTable } from '../../core/mirror.ts';
+import { unacknowledgedEdits } from '../../core/field-change.ts';
 import { formatTableName, sameTable } from '../../core/table-name.ts';
 import { looksCutOff } from '../../spec/cut-off.ts';
 import { describeDiagnostic, DIAGNOSTIC_REASONS, type Diagnostic } from '../../spec/diagnostic.ts';
@@ -152,16 +153,31 @@ interface Found {
 function follow(known: KnownMirror, found: Found, files: Files): KnownMirror {
   const { specHash } = found.mirror;
   const isEdit = specHash !== known.mirror.specHash;
+  // What is being taken down belongs to nothing any more.
+  const isBound = known.isEstablished && known.presence.kind !== 'removed';
+  const refused = isBound ? refusedEdits(known.mirror, found.mirror) : [];
+  if (refused.length > 0) return runOn(known, files, { held: undefined, problems: refused });
   if (!isEdit || !looksCutOff(found.written, known.written)) return accept(known, found, files);
   const sinceMs = known.held?.specHash === specHash ? known.held.sinceMs : undefined;
   if (files.isWhole && isOver(sinceMs, files.moment)) return accept(known, found, files, sinceMs);
+  return runOn(known, files, {
+    held: { specHash, sinceMs: continued(sinceMs, files) },
+    problems: [cutOff(found.mirror)],
+  });
+}
+
+/** Its file is there, and its last good spec goes on all the same. */
+function runOn(
+  known: KnownMirror,
+  files: Files,
+  why: Pick<KnownMirror, 'held' | 'problems'>,
+): KnownMirror {
   return {
     ...known,
+    ...why,
     leaving: stillLeaving(known.leaving, files),
     presence: { kind: 'present' },
     missingSinceMs: undefined,
-    held: { specHash, sinceMs: continued(sinceMs, files) },
-    problems: [cutOff(found.mirror)],
   };
 }
 
@@ -191,6 +207,7 @@ function accept(
     missingSinceMs: undefined,
     held: undefined,
     problems: waiting.map((table) => stillWritten(mirror, table, files)),
+    isEstablished: known?.isEstablished ?? false,
   };
 }
 
@@ -266,6 +283,20 @@ function cutOff(mirror: Mirror): SpecProblem {
     mirror,
     'this is the beginning of what was here before, as of a file that is not saved to its end; it is used when that was so for the whole removal grace',
   );
+}
+
+/** The databases would refuse them too, and then nothing would stream. */
+function refusedEdits(before: Mirror, after: Mirror): SpecProblem[] {
+  return unacknowledgedEdits(before, after).map(({ field, from, to }) => {
+    const wayOut =
+      field === 'spec.destination.database'
+        ? 'another destination is another mirror: give it another name'
+        : 'raise spec.resyncGeneration with it, which copies every table again';
+    return {
+      reason: 'ImmutableFieldChanged',
+      text: `${after.file}:1:1: ${field} is ${String(to)} now, and what was copied belongs to ${String(from)}; take the edit back, or ${wayOut}`,
+    };
+  });
 }
 
 function unsettled({ file }: Mirror, message: string): SpecProblem {

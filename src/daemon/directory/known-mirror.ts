@@ -19,6 +19,8 @@ export interface KnownMirror {
   /** A newer spec that looks cut off. */
   readonly held: { readonly specHash: string; readonly sinceMs: number | undefined } | undefined;
   readonly problems: readonly SpecProblem[];
+  /** Its slot was made: an immutable field may not change any more just so. */
+  readonly isEstablished: boolean;
 }
 
 export interface LeavingTable {

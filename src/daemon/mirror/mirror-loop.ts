@@ -126,6 +126,12 @@ export class MirrorLoop {
     return this.#tenure.role;
   }
 
+  /** Its slot was made, or another daemon runs it. */
+  get isEstablished(): boolean {
+    const record = this.#last?.observed.ledger.mirror;
+    return record?.slotState === 'created' || this.#tenure.standsByMs !== undefined;
+  }
+
   get #scope(): Scope | undefined {
     return this.#tenure.scope;
   }
