@@ -31,6 +31,7 @@ const RULES: Readonly<Record<ReportCode, string>> = {
   InvalidPeer: 'A peer that has errors',
   InvalidTableName: 'A table name that is not schema.table',
   NameTooLong: 'A name that PostgreSQL would cut',
+  ReservedSchema: 'A table of bunnydb itself or of the server',
   IncompleteCertificate: 'A certificate without its key, or a key without its certificate',
   DuplicateTable: 'A table that is listed twice',
   DestinationConflict: 'A table that two mirrors write',

@@ -1,5 +1,6 @@
 /** What is asked of the destination before anything is done: its server, its role, tables that are there. */
 import type { Observed, ObservedTable } from '../core/observed.ts';
+import { ownerOfReservedSchema } from '../core/reserved-schema.ts';
 import { formatTableName } from '../core/table-name.ts';
 import { quoteIdent, quoteTable } from '../sql/quote.ts';
 import type { Refusal } from './plan.ts';
@@ -40,6 +41,8 @@ export function preflightTarget(
   { table, observed }: DestinationCase,
   { destination: { role } }: DestinationLook,
 ): Refusal[] {
+  const reserved = reservedRefusals(table);
+  if (reserved.length > 0) return reserved;
   const actual = observed.destinationShape;
   if (actual === undefined) return [];
   const name = formatTableName(table.destination);
@@ -63,6 +66,20 @@ export function preflightTarget(
       'PermissionDenied',
       `row security applies to role ${role.name} on ${name} at the destination`,
       `On the destination: ALTER ROLE ${quoteIdent(role.name)} BYPASSRLS;`,
+    ),
+  ]);
+}
+
+/** Files are refused for it too; a copy into the ledger would empty it, and every mirror of the database starts from nothing. */
+function reservedRefusals(table: DestinationCase['table']): Refusal[] {
+  const owner = ownerOfReservedSchema(table.destination.schema);
+  if (owner === undefined) return [];
+  return underCheck('write-tables', [
+    refuse(
+      table,
+      'InvalidSpec',
+      `${formatTableName(table.destination)} is in a schema which is ${owner}: nothing is mirrored into it`,
+      'Name a destination in a schema of your own.',
     ),
   ]);
 }

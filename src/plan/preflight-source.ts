@@ -1,6 +1,7 @@
 /** What is asked of the source before anything is done: its server, its role, its tables. */
 import type { Mirror } from '../core/mirror.ts';
 import type { Observed, ObservedServer, ObservedTable, TableShape } from '../core/observed.ts';
+import { ownerOfReservedSchema } from '../core/reserved-schema.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import { quoteIdent, quoteTable } from '../sql/quote.ts';
 import type { Refusal } from './plan.ts';
@@ -83,6 +84,16 @@ export function preflightRelation({ table, observed }: SourceCase): Refusal[] {
 
 function relationRefusals(table: TableCase['table'], shape: TableShape | undefined): Refusal[] {
   const name = formatTableName(table.source);
+  const owner = ownerOfReservedSchema(table.source.schema);
+  if (owner !== undefined)
+    return [
+      refuse(
+        table,
+        'TableNotMirrorable',
+        `${name} is in a schema which is ${owner}`,
+        'Remove it from the mirror file.',
+      ),
+    ];
   if (shape === undefined)
     return [refuse(table, 'TableMissing', `table ${name} does not exist on the source`)];
   if (shape.kind !== 'table' && shape.kind !== 'partitioned')

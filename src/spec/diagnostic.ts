@@ -26,6 +26,7 @@ export const DIAGNOSTIC_REASONS = {
   InvalidPeer: 'SemanticInvalid',
   InvalidTableName: 'SemanticInvalid',
   NameTooLong: 'SemanticInvalid',
+  ReservedSchema: 'SemanticInvalid',
   IncompleteCertificate: 'SemanticInvalid',
   DuplicateTable: 'SemanticInvalid',
   DestinationConflict: 'SemanticInvalid',

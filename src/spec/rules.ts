@@ -1,6 +1,12 @@
 /** What a schema cannot say about one mirror or one peer. All findings, in the order of the file. */
 import { IANAZone } from 'luxon';
-import { MAX_IDENTIFIER_BYTES, formatTableName, parseTableName } from '../core/table-name.ts';
+import { ownerOfReservedSchema } from '../core/reserved-schema.ts';
+import {
+  MAX_IDENTIFIER_BYTES,
+  formatTableName,
+  parseTableName,
+  type TableName,
+} from '../core/table-name.ts';
 import type {
   ConnectionSpec,
   MirrorSpec,
@@ -73,8 +79,10 @@ function checkTable(table: TableSpec, index: number): Finding[] {
   ];
 }
 
+/** By default the destination is the source: a name that is wrong for both is told once, at the source. */
 function checkTableName(text: string, path: FieldPath): Finding[] {
-  if (parseTableName(text) !== undefined) return [];
+  const name = parseTableName(text);
+  if (name !== undefined) return checkSchema(name, path);
   const field = formatFieldPath(path);
   // Every name that parses when cut to one letter per part was refused only for its length.
   const isTooLong = parseTableName(text.replaceAll(/[^".]+/gu, 'x')) !== undefined;
@@ -94,6 +102,15 @@ function checkTableName(text: string, path: FieldPath): Finding[] {
       hint: tableNameHint(text),
     },
   ];
+}
+
+/** What is written there would be gone: the progress of every mirror of that database, or the server itself. */
+function checkSchema({ schema }: TableName, path: FieldPath): Finding[] {
+  const owner = ownerOfReservedSchema(schema);
+  if (owner === undefined) return [];
+  const message = `${formatFieldPath(path)} is in schema ${schema}, which is ${owner}`;
+  const hint = 'name a table of a schema of your own';
+  return [{ code: 'ReservedSchema', path, message, hint }];
 }
 
 function tableNameHint(text: string): string {

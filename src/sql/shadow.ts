@@ -12,11 +12,9 @@ import type {
   TableParts,
   Trigger,
 } from '../core/belongings.ts';
+import { OLD_SCHEMA_PREFIX, SHADOW_SCHEMA_PREFIX } from '../core/reserved-schema.ts';
 import type { TableName } from '../core/table-name.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './quote.ts';
-
-const SHADOW_SCHEMA_PREFIX = 'bunnydb_shadow_';
-const OLD_SCHEMA_PREFIX = 'bunnydb_old_';
 
 interface Swapped {
   /** The ledger's id of the table. */

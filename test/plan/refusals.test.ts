@@ -183,6 +183,40 @@ runCases([
     plan: {},
   },
 
+  ...[
+    'bunnydb.tables',
+    'bunnydb_shadow_1.users',
+    'bunnydb_old_1.users',
+    'pg_catalog.users',
+  ].flatMap((destination): Case[] =>
+    [undefined, shape(destination)].map((there) => ({
+      name: `destination table: ${destination}, ${there ? 'there' : 'to be made'}`,
+      mirror: mirror([
+        table('public.users', {
+          destination: name(destination),
+          generation: { table: 1, mirror: 0 },
+        }),
+      ]),
+      world: {
+        tables: {
+          'public.users': {
+            destination,
+            destinationShape: there,
+            record: undefined,
+            hasRows: true,
+          },
+        },
+      },
+      plan: { refusals: ['InvalidSpec public.users'] },
+    })),
+  ),
+  ...['bunnydb.tables', 'information_schema.tables'].map((source): Case => ({
+    name: `source table: ${source}`,
+    mirror: mirror([table(source, { destination: name('public.users') })]),
+    world: { tables: { [source]: { destination: 'public.users', record: undefined } } },
+    plan: { refusals: [`TableNotMirrorable ${source}`] },
+  })),
+
   destinationTable('a view', { kind: 'view' }, 'SchemaMismatch'),
   destinationTable('not writable', { readable: false }, 'PermissionDenied'),
   destinationTable('row security', { rowSecurity: true }, 'PermissionDenied'),

@@ -96,6 +96,40 @@ test('table names', () => {
   ]);
 });
 
+test('what is ours or the server’s is no table to mirror, from or into', () => {
+  const tables = `  tables:
+    - source: public.a
+      destination: bunnydb.tables
+    - source: bunnydb.mirrors
+    - source: public.b
+      destination: bunnydb_shadow_12.b
+    - source: bunnydb_old_3.c
+      destination: public.c
+    - source: pg_catalog.pg_class
+      destination: public.classes
+    - source: public.d
+      destination: pg_toast.d
+    - source: information_schema.sql_features
+    - source: bunnydb_shadow_of_doubt.e
+      destination: '"Bunnydb".tables'
+`;
+  const hint = '(name a table of a schema of your own)';
+  const ledger = "in schema bunnydb, which is bunnydb's own ledger";
+  const swap = "which is bunnydb's own, for the time of a swap";
+  assert.deepEqual(look({ 'a.yaml': mirrorText(tables) }), {
+    found: [
+      `a.yaml:10:20: spec.tables[0].destination is ${ledger} ${hint}`,
+      `a.yaml:11:15: spec.tables[1].source is ${ledger} ${hint}`,
+      `a.yaml:13:20: spec.tables[2].destination is in schema bunnydb_shadow_12, ${swap} ${hint}`,
+      `a.yaml:14:15: spec.tables[3].source is in schema bunnydb_old_3, ${swap} ${hint}`,
+      `a.yaml:16:15: spec.tables[4].source is in schema pg_catalog, which is the server's own ${hint}`,
+      `a.yaml:19:20: spec.tables[5].destination is in schema pg_toast, which is the server's own ${hint}`,
+      `a.yaml:20:15: spec.tables[6].source is in schema information_schema, which is the server's own ${hint}`,
+    ],
+    used: [],
+  });
+});
+
 test('a table twice is one mistake; two sources into one destination is another', () => {
   const tables = `  tables:
     - source: public.users
