@@ -114,8 +114,8 @@ export const ERROR_RULES = {
     hint: "The source was told to forget changes that are not here, and nothing is applied. Set onSlotLoss: Resync, or raise the mirror's resyncGeneration: every table is copied again.",
   },
   SlotUnknown: {
-    retry: 'backoff',
-    hint: "The slot is not this destination's: rename the mirror, or drop the slot if nobody uses it.",
+    retry: 'when-spec-changes',
+    hint: "The slot may be this mirror's own, when its file led to another destination before: take that edit back. If it is another mirror's, rename this one.",
   },
   IdentityChanged: {
     retry: 'when-spec-changes',
@@ -150,6 +150,18 @@ export const ERROR_RULES = {
     retry: 'backoff',
     hint: 'Make the destination table like the source, or drop it and let bunnydb create it.',
     when: ['42703', '42804'],
+  },
+  ObjectMissing: {
+    retry: 'backoff',
+    hint: 'Create what the message names; a database is not given functions, collations and the like of the other.',
+    // undefined_function (operators too), undefined_object (a collation, an operator class, a role).
+    when: ['42883', '42704'],
+  },
+  NameTaken: {
+    retry: 'backoff',
+    hint: 'Something else has the name that the message says: rename or drop it, or name another destination.',
+    // duplicate_object, duplicate_table (any relation), duplicate_schema, duplicate_function, reserved_name.
+    when: ['42710', '42P07', '42P06', '42723', '42939'],
   },
   DestinationNotEmpty: {
     retry: 'backoff',

@@ -1,6 +1,6 @@
 /** Gives a destination table the source's shape where it has another, while it is empty. */
 import { DatabaseError } from 'pg';
-import { classify, MirrorError } from '../core/errors.ts';
+import { classify, type ErrorCode, MirrorError } from '../core/errors.ts';
 import type { Mend } from '../core/mend.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { isEmptyMend } from '../plan/mend.ts';
@@ -41,9 +41,16 @@ export async function alterShape(
 const NAMES_DEPENDENTS: ReadonlySet<string | undefined> = new Set(['2BP01', '0A000']);
 
 /** A lock that did not come and a connection that is gone are not about the shape. */
+const ABOUT_THE_SHAPE: readonly ErrorCode[] = [
+  'Unexpected',
+  'SchemaMismatch',
+  'ObjectMissing',
+  'NameTaken',
+];
+
 function inTheWay(table: TableName, thrown: unknown): MirrorError {
   const error = classify(thrown);
-  if (error.code !== 'Unexpected' && error.code !== 'SchemaMismatch') return error;
+  if (!ABOUT_THE_SHAPE.includes(error.code)) return error;
   const { cause } = error;
   const detail =
     cause instanceof DatabaseError && NAMES_DEPENDENTS.has(cause.code) ? cause.detail : undefined;

@@ -73,6 +73,8 @@ function planFirst(mirror: Mirror, observed: Observed): SlotPlan {
       mirror,
       `exists on the source${slot.active ? ', in use' : ''}, but this destination knows no mirror ${mirror.name}`,
       source.database,
+      // Also where nobody reads it: the daemon has just let go of it, for the very edit that led here.
+      "It may be this mirror's own: if its file led to another destination before, take that edit back. ",
     )
   );
 }
@@ -139,7 +141,7 @@ function foreignSlot(
     : refuseSlot(mirror, `belongs to database ${slot.database}, not to ${ours}`, slot.database);
 }
 
-function refuseSlot(mirror: Mirror, problem: string, database: string): SlotPlan {
+function refuseSlot(mirror: Mirror, problem: string, database: string, first = ''): SlotPlan {
   const where = database === '' ? '' : `, in database ${database}`;
   return {
     ...NOTHING,
@@ -148,7 +150,7 @@ function refuseSlot(mirror: Mirror, problem: string, database: string): SlotPlan
         undefined,
         'SlotUnknown',
         `slot ${mirror.slot} ${problem}`,
-        `Rename the mirror; or, if nobody uses the slot, on the source${where}: ${dropSlotSql(mirror.slot)};`,
+        `${first}Rename the mirror; or, only if no mirror ${mirror.name} runs anywhere and nobody else uses the slot, on the source${where}: ${dropSlotSql(mirror.slot)};`,
       ),
     ],
   };

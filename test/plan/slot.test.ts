@@ -312,7 +312,7 @@ test('a refusal says what is wrong and every way out', () => {
   assert.match(told({ ...LATER, slot: undefined }), /failed over from timeline 1 to 2 without it/);
   assert.match(
     told({ mirrorRecord: undefined, ledger: { tables: [] } }),
-    /exists on the source, in use, but this destination knows no mirror shop \| Rename the mirror; or, if nobody uses the slot, on the source, in database shop: select pg_drop_replication_slot\('bunny_shop'\);$/,
+    /exists on the source, in use, but this destination knows no mirror shop \| It may be this mirror's own: if its file led to another destination before, take that edit back\. Rename the mirror; or, only if no mirror shop runs anywhere and nobody else uses the slot, on the source, in database shop: select pg_drop_replication_slot\('bunny_shop'\);$/,
   );
   assert.match(
     told(OTHER_CLUSTER),

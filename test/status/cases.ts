@@ -340,6 +340,20 @@ export const CASES: readonly StatusCase[] = [
     ],
   },
   {
+    name: 'a slot that this destination knows nothing of: a human edits the file',
+    view: view({
+      plan: planMirror(mirror(), observed({ mirrorRecord: undefined, ledger: { tables: [] } })),
+      stream: undefined,
+    }),
+    state: 'FAILED',
+    conditions: [
+      'Ready=False SlotUnknown',
+      'Replicating=False SlotUnknown',
+      'Stalled=True SlotUnknown',
+      ...ACCEPTED,
+    ],
+  },
+  {
     name: 'a slot that the next pass makes anew',
     view: view({
       mirror: mirror(TABLES, { ...SPEC, onSlotLoss: 'Resync' }),
