@@ -1,6 +1,7 @@
 import type { ConstraintShape, IndexShape } from '../core/observed.ts';
 import type { Row, Session } from '../postgres/session.ts';
 import { flag, groupByOid, list, oidArray, text } from './read.ts';
+import { TornLook } from './torn-look.ts';
 
 /** Not-null constraints ('n', from 18) are a column's business, foreign keys have their own file. */
 const SELECT_CONSTRAINTS = /* sql */ `
@@ -118,10 +119,13 @@ export async function observeIndexes(
   }));
 }
 
-/** Takes off what is known to be there; anything else is a PostgreSQL that prints in another way, and must not go on. */
+/**
+ * Takes off what is known to be there. Anything else must not go on: the table was moved meanwhile, so that the
+ * definition has its new name, or it is a PostgreSQL that prints in another way.
+ */
 export function withoutPrefix(definition: string, ...prefixes: readonly string[]): string {
   const prefix = prefixes.find((candidate) => definition.startsWith(candidate));
   if (prefix === undefined)
-    throw new Error(`expected ${JSON.stringify(prefixes[0])} at the start of: ${definition}`);
+    throw new TornLook(`expected ${JSON.stringify(prefixes[0])} at the start of: ${definition}`);
   return definition.slice(prefix.length);
 }

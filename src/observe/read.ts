@@ -1,11 +1,12 @@
 /** Reads the text that the server sends: the only place on this floor where a driver's string is parsed. */
 import type { TableName } from '../core/table-name.ts';
 import type { Row } from '../postgres/session.ts';
+import { TornLook } from './torn-look.ts';
 
-/** A column that is never null. */
+/** A column that is never null, unless what it tells of was dropped while the query ran. */
 export function text(row: Row, column: string): string {
   const value = row[column];
-  if (value === null || value === undefined) throw new Error(`catalog query: ${column} is null`);
+  if (value === null || value === undefined) throw new TornLook(`catalog query: ${column} is null`);
   return value;
 }
 
