@@ -90,6 +90,8 @@ export interface PartialMember {
 export interface ObservedLedger {
   /** 0: there is none yet. */
   readonly version: number;
+  /** A schema of the ledger's name is there, with tables in it that are not the ledger's. */
+  readonly foreign?: boolean;
   readonly mirror: MirrorRecord | undefined;
   readonly tables: readonly TableRecord[];
   /** Foreign keys that were dropped for a truncate and wait to come back. */
@@ -136,10 +138,28 @@ export interface ObservedTable {
   readonly destinationHasRows: boolean | undefined;
   /** Types the source table needs and the destination lacks or has differently, dependencies first. */
   readonly types: readonly ObservedType[];
+  /** What the source table's definition needs besides types, and the destination lacks. */
+  readonly missingObjects: readonly NeededObject[];
+  /** Of a destination table that is not there: what has its name, as `a type (public.a)`. */
+  readonly nameTakenBy?: string;
   /** What is in the way of a swap, or of mending a column's type. Looked for only where one of them may come. */
   readonly swapObstacles: readonly SwapObstacle[];
   /** What is in the way of emptying the table: foreign keys of others that could not be dropped and put back. */
   readonly emptyObstacles: readonly SwapObstacle[];
+}
+
+/** A function, an operator, a collation, an operator class or a text search configuration that a part of a table needs. */
+export interface NeededObject {
+  /** As the server identifies it: `function public.f(integer)`. */
+  readonly object: string;
+  readonly schema: string;
+  /** The one that it is of at the source. */
+  readonly extension: string | undefined;
+  readonly neededBy: {
+    /** A column for its collation, default or generated value. */
+    readonly kind: 'column' | 'constraint' | 'index';
+    readonly name: string;
+  };
 }
 
 export interface SwapObstacle {
@@ -179,6 +199,8 @@ export interface TableShape {
   readonly replicaIdentity: ReplicaIdentity;
   /** Sequences owned by or used as default by a column (serial); identity sequences too. */
   readonly sequences: readonly SequenceShape[];
+  /** Of a partitioned table, and of partitions that are partitioned: what every key of it has to hold. */
+  readonly partitionKey?: PartitionKey;
   /** pg_class.reltuples, an estimate; -1 never analysed. */
   readonly estimatedRows: number;
   /** Heap only, from pg_relation_size. */
@@ -258,6 +280,12 @@ export interface ReplicaIdentity {
   readonly kind: 'default' | 'index' | 'full' | 'nothing';
   /** The columns that come with an UPDATE or DELETE; empty when there are none (keyless, or nothing). */
   readonly columns: readonly string[];
+}
+
+export interface PartitionKey {
+  readonly columns: readonly string[];
+  /** With an expression in it no key is possible at all. */
+  readonly hasExpression: boolean;
 }
 
 export interface SequenceShape {

@@ -4,7 +4,7 @@
  * Nothing here decides, and nothing here writes. The answer is no snapshot (the two databases are
  * two), so whoever acts on it checks again where that matters.
  */
-import type { Mirror, MirrorTable } from '../core/mirror.ts';
+import type { Mirror } from '../core/mirror.ts';
 import type { Observed, ObservedLedger, ObservedTable } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { desiredShape } from '../plan/desired-shape.ts';
@@ -26,8 +26,9 @@ import { observeSchemas, observeServer, readClock } from './server.ts';
 import { observeShapes, type Shapes } from './shapes.ts';
 import { observeSlot } from './slot.ts';
 import { readSwapObstacles } from './swap-obstacles.ts';
+import { observeNeeds } from './table-needs.ts';
 import { observeWal } from './timeline.ts';
-import { observeTypes } from './type-closure.ts';
+import { lookUntilWhole } from './torn-look.ts';
 
 /** A session on either side. Reading is all that happens on them. */
 export interface Sessions {
@@ -82,8 +83,19 @@ export async function observeMirror(mirror: Mirror, sessions: Sessions): Promise
   };
 }
 
-/** The second half: the tables and who is published. Throws LockTimeout while somebody keeps one of them locked. */
+/**
+ * The second half: the tables and who is published. Throws LockTimeout while somebody keeps one of them
+ * locked. Made again at once where a table was moved or dropped under it.
+ */
 export async function observeTables(
+  mirror: Mirror,
+  sessions: Sessions,
+  look: MirrorLook,
+): Promise<Observed> {
+  return lookUntilWhole(async () => lookAtTables(mirror, sessions, look));
+}
+
+async function lookAtTables(
   mirror: Mirror,
   sessions: Sessions,
   look: MirrorLook,
@@ -96,11 +108,7 @@ export async function observeTables(
   const sources = await observeShapes(sessions.source, wanted, 'source');
   const targets = mirror.tables.map((table) => ({ name: table.destination }));
   const destinations = await observeShapes(sessions.destination, targets, 'destination');
-  const columnTypes = (table: MirrorTable): number[] =>
-    (sources.get(formatTableName(table.source))?.columns ?? [])
-      .filter((column) => !table.excludeColumns.includes(column.name))
-      .map((column) => column.typeOid);
-  const typesOf = await observeTypes(sessions, mirror.tables.flatMap(columnTypes));
+  const needsOf = await observeNeeds(mirror, sessions, { sources, destinations });
   const filled = await observeRows(
     sessions.destination,
     unfinished(mirror, look.ledger, destinations),
@@ -131,7 +139,7 @@ export async function observeTables(
         sourceShape: sources.get(formatTableName(table.source)),
         destinationShape: destinations.get(destinationKey),
         destinationHasRows: filled.get(destinationKey),
-        types: typesOf(columnTypes(table)),
+        ...needsOf(table),
         swapObstacles: obstacles.get(destinationKey) ?? [],
         emptyObstacles: heldBy.get(destinationKey) ?? [],
       };

@@ -44,6 +44,18 @@ select n.nspname::text as schema,
     from pg_attribute a
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
   ) as all_columns,
+  case when c.relkind = 'p' then (
+    select json_agg(distinct a.attname)
+    from pg_partition_tree(c.oid) t
+    join pg_partitioned_table p on p.partrelid = t.relid
+    join pg_attribute a on a.attrelid = p.partrelid and a.attnum = any (p.partattrs::int2[])
+  ) end as partition_columns,
+  c.relkind = 'p' and exists (
+    select 1
+    from pg_partition_tree(c.oid) t
+    join pg_partitioned_table p on p.partrelid = t.relid
+    where 0 = any (p.partattrs::int2[])
+  ) as partition_expression,
   leaf.estimated_rows::text as estimated_rows,
   leaf.heap_bytes::text as heap_bytes,
   leaf.total_bytes::text as total_bytes,
@@ -118,6 +130,14 @@ function toRelation(row: Row, side: 'source' | 'destination'): Relation {
     kind: flag(row, 'foreign_table') ? 'foreign table' : (KINDS[text(row, 'kind')] ?? 'other'),
     unlogged: flag(row, 'unlogged'),
     replicaIdentity: toReplicaIdentity(row),
+    ...(text(row, 'kind') === 'p'
+      ? {
+          partitionKey: {
+            columns: list(row, 'partition_columns'),
+            hasExpression: flag(row, 'partition_expression'),
+          },
+        }
+      : {}),
     estimatedRows: number(row, 'estimated_rows'),
     heapBytes: number(row, 'heap_bytes'),
     totalBytes: number(row, 'total_bytes'),

@@ -9,8 +9,9 @@ import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
 import { planAcceptance } from './acceptance.ts';
 import { generationNotices, planCopy, planShadows } from './copies.ts';
 import { planForeignKeys, planKeys } from './dependents.ts';
-import { judgeDrift } from './judge-drift.ts';
+import { isMended, judgeDrift } from './judge-drift.ts';
 import { leftInPlace } from './left-in-place.ts';
+import { missingObjectRefusals } from './needed-objects.ts';
 import type { Notice, Plan, Refusal, Step } from './plan.ts';
 import { preflightMirror, preflightTable } from './preflight.ts';
 import { planProvision } from './provision.ts';
@@ -20,6 +21,7 @@ import {
   preflightPublished,
   publicationNotices,
 } from './publication.ts';
+import { underCheck } from './refuse.ts';
 import { planSlot, type SlotPlan } from './slot.ts';
 import { isRecordOf, tableCases, type TableCase } from './table-case.ts';
 
@@ -110,6 +112,7 @@ function judge(tableCase: TableCase, mirror: Mirror, observed: Observed): Verdic
   const unfit = [
     ...preflightTable(tableCase, mirror, observed),
     ...preflightPublished(tableCase, mirror, observed.publication),
+    ...underCheck('objects', missingObjectRefusals(tableCase, isMended(tableCase, copy.steps))),
   ];
   const drift = judgeDrift(tableCase, copy.steps, observed);
   // What a copy would be refused for is beside the point while there can be none, and what a copy mends too.

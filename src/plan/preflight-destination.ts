@@ -20,7 +20,7 @@ export interface DestinationCase extends Pick<TableCase, 'table'> {
 export function preflightDestination({ destination, ledger }: DestinationLook): Refusal[] {
   const { role, database } = destination;
   const create =
-    ledger.version === 0 && !destination.canCreate
+    ledger.version === 0 && ledger.foreign !== true && !destination.canCreate
       ? [
           refuse(
             undefined,
@@ -30,9 +30,19 @@ export function preflightDestination({ destination, ledger }: DestinationLook): 
           ),
         ]
       : [];
+  const foreign = ledger.foreign
+    ? [
+        refuse(
+          undefined,
+          'NameTaken',
+          `database ${database} has a schema bunnydb that is not bunnydb's: there are other things in it, and no ledger`,
+          'Rename that schema at the destination, or name another destination database: the ledger has no other name.',
+        ),
+      ]
+    : [];
   return [
     ...underCheck('destination-version', preflightVersion('destination', destination)),
-    ...underCheck('ledger', create),
+    ...underCheck('ledger', [...create, ...foreign]),
   ];
 }
 
@@ -48,7 +58,11 @@ export function preflightTarget(
   const name = formatTableName(table.destination);
   if (actual.kind !== 'table' && actual.kind !== 'partitioned')
     return underCheck('write-tables', [
-      refuse(table, 'SchemaMismatch', `${name} is a ${actual.kind} at the destination`),
+      refuse(
+        table,
+        'SchemaMismatch',
+        `${name} is a ${actual.kind === 'other' ? 'composite type' : actual.kind} at the destination`,
+      ),
     ]);
   if (!actual.readable)
     return underCheck('write-tables', [

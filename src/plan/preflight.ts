@@ -3,6 +3,7 @@ import type { Mirror } from '../core/mirror.ts';
 import type { Observed, TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import { runOf } from '../core/table-state.ts';
+import { partitionRefusals } from './partition-key.ts';
 import type { Refusal } from './plan.ts';
 import { preflightDestination, preflightTarget } from './preflight-destination.ts';
 import {
@@ -54,6 +55,21 @@ export function preflightTable(
     ...underCheck('excluded-columns', excluded),
     ...underCheck('types', types),
     ...preflightTarget(tableCase, observed),
+    ...underCheck('create-tables', takenName(tableCase)),
+    ...underCheck('write-tables', partitionRefusals(tableCase, observed.destination)),
+  ];
+}
+
+/** A table has a type of its name too, and a name among those of indexes. */
+function takenName({ table, observed: { nameTakenBy } }: TableCase): Refusal[] {
+  if (nameTakenBy === undefined) return [];
+  return [
+    refuse(
+      table,
+      'NameTaken',
+      `${formatTableName(table.destination)} cannot be made at the destination: ${nameTakenBy} has its name`,
+      'Rename or drop that at the destination, or name another destination for the table.',
+    ),
   ];
 }
 

@@ -20,7 +20,8 @@ const EMPTY: ObservedLedger = { version: 0, mirror: undefined, tables: [], saved
 
 /** Everything the ledger says of one mirror; version 0 when there is no ledger. Throws LedgerTooNew. */
 export async function readLedger(session: Session, mirror: string): Promise<ObservedLedger> {
-  const version = await readVersion(session);
+  const { version, isForeign } = await readVersion(session);
+  if (isForeign) return { ...EMPTY, foreign: true };
   if (version === 0) return EMPTY;
   if (version > LEDGER_VERSION)
     throw new MirrorError(
@@ -37,18 +38,19 @@ export async function readLedger(session: Session, mirror: string): Promise<Obse
   };
 }
 
-async function readVersion(session: Session): Promise<number> {
-  const [present] = await session.query(sql.SELECT_LEDGER_VERSION);
-  if (present?.['present'] !== '1') return 0;
+async function readVersion(session: Session): Promise<{ version: number; isForeign: boolean }> {
+  const [schema] = await session.query(sql.SELECT_LEDGER);
+  const isForeign = schema?.['is_foreign'] === 't';
+  if (isForeign || schema?.['present'] !== 't') return { version: 0, isForeign };
   const [latest] = await session.query(sql.SELECT_LATEST_VERSION);
-  return Number(latest?.['version'] ?? 0);
+  return { version: Number(latest?.['version'] ?? 0), isForeign };
 }
 
 /** Brings the ledger to this program's version, in one transaction. Idempotent, safe beside another daemon. */
 export async function migrateLedger(session: Session): Promise<void> {
   await session.transaction(async () => {
     await session.query(sql.LOCK_MIGRATION);
-    const version = await readVersion(session);
+    const { version } = await readVersion(session);
     for (const [index, migration] of sql.LEDGER_MIGRATIONS.entries()) {
       if (index < version) continue;
       await session.query(migration);

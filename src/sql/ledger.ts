@@ -83,11 +83,21 @@ alter table bunnydb.tables
 `,
 ];
 
-/** Read from the catalog: what to_regclass knows may be older than what another session has just committed. */
-export const SELECT_LEDGER_VERSION = /* sql */ `
-select count(*) as present
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where n.nspname = 'bunnydb' and c.relname = 'version'`;
+/**
+ * Read from the catalog: what to_regclass knows may be older than what another session has just committed.
+ * A schema that somebody made for us is empty; one that was restored without comments has our tables.
+ */
+export const SELECT_LEDGER = /* sql */ `
+select exists (select from pg_class c where c.relnamespace = n.oid and c.relname = 'version') as present,
+  coalesce(obj_description(n.oid, 'pg_namespace'), '') not like 'bunnydb: %'
+    and exists (select from pg_class c where c.relnamespace = n.oid)
+    and not exists (
+      select from pg_class c
+      join pg_attribute a on a.attrelid = c.oid
+      where c.relnamespace = n.oid and c.relname = 'mirrors' and a.attname = 'applied_lsn'
+    ) as is_foreign
+from pg_namespace n
+where n.nspname = 'bunnydb'`;
 
 export const SELECT_LATEST_VERSION = /* sql */ `select max(version) as version from bunnydb.version`;
 

@@ -8,6 +8,7 @@ import type {
   ForeignKeyShape,
   IndexShape,
   MirrorRecord,
+  NeededObject,
   Observed,
   ObservedLedger,
   ObservedPublication,
@@ -264,6 +265,8 @@ export interface WorldTable {
   readonly destinationShape?: TableShape | undefined;
   readonly hasRows?: boolean;
   readonly types?: readonly ObservedType[];
+  readonly missingObjects?: readonly NeededObject[];
+  readonly nameTakenBy?: string;
   readonly swapObstacles?: readonly SwapObstacle[];
   readonly emptyObstacles?: readonly SwapObstacle[];
   readonly record?: TableRecord | undefined;
@@ -281,6 +284,8 @@ export function observed(world: World = {}): Observed {
       destinationShape: 'destinationShape' in look ? look.destinationShape : shape(destination),
       destinationHasRows: look.hasRows,
       types: look.types ?? [],
+      missingObjects: look.missingObjects ?? [],
+      ...(look.nameTakenBy === undefined ? {} : { nameTakenBy: look.nameTakenBy }),
       swapObstacles: look.swapObstacles ?? [],
       emptyObstacles: look.emptyObstacles ?? [],
     };

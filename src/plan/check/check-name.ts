@@ -59,6 +59,11 @@ export const CHECKS = {
   loop: { side: 'both', stage: 'fit', passes: 'no table is written by what reads it' },
   'excluded-columns': { side: 'both', stage: 'fit', passes: 'excluded columns can be left out' },
   types: { side: 'both', stage: 'fit', passes: 'types and extensions are there, or can be made' },
+  objects: {
+    side: 'both',
+    stage: 'fit',
+    passes: 'functions, collations and operators that tables need are there',
+  },
   copy: { side: 'both', stage: 'copied', passes: 'nothing is in the way of a copy' },
   shape: { side: 'both', stage: 'alike', passes: 'tables that are there fit their source' },
 } as const satisfies Record<string, CheckKind>;
