@@ -4,9 +4,53 @@
  */
 import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { TableShape } from '../core/observed.ts';
-import type { CopyRun, TableRecord } from '../core/table-state.ts';
+import { sameTable } from '../core/table-name.ts';
+import { type CopyRun, runOf, type TableRecord } from '../core/table-state.ts';
+import type { Plan, Refusal } from './plan.ts';
 
-type Exclusions = Pick<MirrorTable, 'excludeColumns'>;
+export type Exclusions = Pick<MirrorTable, 'excludeColumns'>;
+
+/** A mirror as the stream goes by it: some exclusions of the file may be refused. */
+export interface StreamedMirror extends Mirror {
+  readonly tables: readonly StreamedTable[];
+}
+
+interface StreamedTable extends MirrorTable {
+  /** Its excludeColumns are refused: what was left out before is, and nothing else. */
+  readonly refused?: true;
+}
+
+/** True when it is the exclusions that cannot be, and not the table. */
+export function refusesExclusions({ check }: Refusal): boolean {
+  return check === 'excluded-columns';
+}
+
+/** The file with the verdict of its plan. */
+export function asStreamed(mirror: Mirror, { refusals }: Pick<Plan, 'refusals'>): StreamedMirror {
+  const refused = refusals.filter(refusesExclusions);
+  if (refused.length === 0) return mirror;
+  const isRefused = ({ source }: MirrorTable): boolean =>
+    refused.some(({ table }) => table !== undefined && sameTable(table.source, source));
+  return {
+    ...mirror,
+    tables: mirror.tables.map((table) => (isRefused(table) ? { ...table, refused: true } : table)),
+  };
+}
+
+/** What the stream takes for the file's, also for a table that is not in the file any more. */
+export function streamedExclusions({ tables }: StreamedMirror, record: TableRecord): Exclusions {
+  const table = tables.find(({ source }) => sameTable(source, record.source));
+  if (table === undefined) return { excludeColumns: [] };
+  return table.refused === true ? acceptedExclusions(table, record) : table;
+}
+
+/** Those that were accepted last. What an older version copied is not known, and taken for what the file says. */
+export function acceptedExclusions(file: Exclusions, record: TableRecord): Exclusions {
+  const { excludeColumns, staleColumns = [] } = record;
+  return excludeColumns === undefined
+    ? file
+    : { excludeColumns: [...new Set([...excludeColumns, ...staleColumns])] };
+}
 
 /** What the stream leaves out of the live table: what the file does, and what a copy has yet to bring. */
 export function unwrittenColumns(file: Exclusions, record: TableRecord): string[] {
@@ -18,6 +62,16 @@ export function newlyStale(file: Exclusions, record: TableRecord): string[] {
   const { excludeColumns, staleColumns = [] } = record;
   if (excludeColumns === undefined) return [];
   return without(file.excludeColumns, [...excludeColumns, ...staleColumns]);
+}
+
+/**
+ * What is not kept in the table's spool, for its replay never writes it: the run goes without them, or, without
+ * a run, only a copy brings them back.
+ */
+export function unspooledColumns(record: TableRecord): readonly string[] {
+  const run = runOf(record);
+  if (run !== undefined) return run.excludeColumns ?? [];
+  return [...(record.excludeColumns ?? []), ...(record.staleColumns ?? [])];
 }
 
 /**

@@ -5,10 +5,12 @@
 import type { Mirror } from '../core/mirror.ts';
 import type { Observed, ObservedPublication } from '../core/observed.ts';
 import { sameTable, type TableName } from '../core/table-name.ts';
+import type { TableRecord } from '../core/table-state.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
 import { planAcceptance } from './acceptance.ts';
 import { generationNotices, planCopy, planShadows } from './copies.ts';
 import { planForeignKeys, planKeys } from './dependents.ts';
+import { newlyStale, refusesExclusions } from './exclusions.ts';
 import { isMended, judgeDrift } from './judge-drift.ts';
 import { leftInPlace } from './left-in-place.ts';
 import { missingObjectRefusals } from './needed-objects.ts';
@@ -23,7 +25,7 @@ import {
 } from './publication.ts';
 import { underCheck } from './refuse.ts';
 import { planSlot, type SlotPlan } from './slot.ts';
-import { isRecordOf, tableCases, type TableCase } from './table-case.ts';
+import { asAccepted, isRecordOf, tableCases, type TableCase } from './table-case.ts';
 
 /**
  * The difference between the file and the two databases. A refused table has no steps, the others
@@ -76,10 +78,20 @@ export function mayStream(mirror: Mirror, look: MirrorLook): boolean {
   if (record?.slotState !== 'created') return false;
   // Made again while the stream fails it, such a table would look whole, and be followed from nothing.
   if (gone.length > 0) return false;
+  // Nor may the source have a column that it is told to leave out, or name its rows by it.
+  if (leavesOutMore(mirror, look.ledger.tables)) return false;
   // Whether one of the tables is partitioned is not known yet.
   if (mirror.publication.managed && publication?.viaPartitionRoot !== true) return false;
   const { slot, refusals } = judgeMirror(mirror, look);
   return slot.steps.length === 0 && refusals.length === 0;
+}
+
+/** Whether the file says so of a table whose changes are written, and nobody has judged it yet. */
+function leavesOutMore(mirror: Mirror, records: readonly TableRecord[]): boolean {
+  return mirror.tables.some((table) => {
+    const record = records.find((candidate) => isRecordOf(candidate, table));
+    return record !== undefined && newlyStale(table, record).length > 0;
+  });
 }
 
 /** Why nothing of the mirror may go on, as far as that is known before the tables are looked at. */
@@ -114,14 +126,16 @@ function judge(tableCase: TableCase, mirror: Mirror, observed: Observed): Verdic
     ...preflightPublished(tableCase, mirror, observed.publication),
     ...underCheck('objects', missingObjectRefusals(tableCase, isMended(tableCase, copy.steps))),
   ];
-  const drift = judgeDrift(tableCase, copy.steps, observed);
+  const isHeld = unfit.some(refusesExclusions);
+  const seen = isHeld ? asAccepted(tableCase, mirror) : tableCase;
+  const drift = judgeDrift(seen, isHeld ? [] : copy.steps, observed);
   // What a copy would be refused for is beside the point while there can be none, and what a copy mends too.
   const [refusals = []] = [unfit, copy.refusals, drift.refusals].filter((some) => some.length > 0);
   return {
     tableCase,
     copy: copy.steps,
     refusals,
-    notices: [...generationNotices(tableCase), ...drift.notices, ...leftInPlace(tableCase, mirror)],
+    notices: [...generationNotices(tableCase), ...drift.notices, ...leftInPlace(seen, mirror)],
   };
 }
 

@@ -3,7 +3,7 @@ import type { Observed, ObservedTable, TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import { releasedState, type TableRecord } from '../core/table-state.ts';
 import { desiredShape } from './desired-shape.ts';
-import { droppedColumns } from './exclusions.ts';
+import { acceptedExclusions, droppedColumns } from './exclusions.ts';
 import { publishes } from './published.ts';
 
 /** All that is known of one table of the file. */
@@ -52,6 +52,20 @@ export function tableCases(mirror: Mirror, observed: Observed, forget: boolean):
       moved: related.length > (record === undefined ? 0 : 1),
     };
   });
+}
+
+/** The case of a file that left out what it did before: its new exclusions are refused, so nothing comes of them. */
+export function asAccepted(tableCase: TableCase, mirror: Mirror): TableCase {
+  const { table, record, observed } = tableCase;
+  if (record === undefined) return tableCase;
+  const accepted = { ...table, ...acceptedExclusions(table, record) };
+  const { sourceShape, destinationShape } = observed;
+  return {
+    ...tableCase,
+    table: accepted,
+    desired: sourceShape && desiredShape(mirror, accepted, sourceShape),
+    dropped: droppedColumns(mirror, accepted, record, destinationShape),
+  };
 }
 
 /** A publication that is gone altogether is the mirror's matter, one of somebody else's the preflight's. */

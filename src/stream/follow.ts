@@ -3,13 +3,14 @@
  * transaction, confirm only what is durable. Everything that must happen between two transactions
  * (start to spool a table, hand it over) is done here, at a commit boundary, on request.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import { classify, MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { maxLsn, parseLsn, type Lsn } from '../core/lsn.ts';
-import type { Mirror } from '../core/mirror.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
+import type { StreamedMirror } from '../plan/exclusions.ts';
 import { advanceProgress, type Owner } from '../postgres/ledger.ts';
 import type { ExpectedSource } from '../postgres/replication.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
@@ -27,7 +28,7 @@ import type { ApplyTarget } from './target.ts';
 import { parseVisibility, type Visibility } from './visibility.ts';
 
 export interface FollowOptions {
-  readonly mirror: Mirror;
+  readonly mirror: StreamedMirror;
   readonly owner: Owner;
   /** The ledger's applied LSN: where to go on. */
   readonly from: Lsn;
@@ -75,7 +76,7 @@ export class Follower {
   readonly #cuts: Cuts;
   readonly #stopping = new AbortController();
   readonly #opening: Promise<void>;
-  #mirror: Mirror;
+  #mirror: StreamedMirror;
   #appliedLsn: Lsn;
   #idleWrittenMs: number;
   /** When the transaction that is being applied, or the oldest of its batch, was committed at the source. */
@@ -125,9 +126,9 @@ export class Follower {
   }
 
   /** From the next commit boundary on the file's newer columns and limits count. Connections stay as they are. */
-  async update(mirror: Mirror): Promise<void> {
+  async update(mirror: StreamedMirror): Promise<void> {
     const before = this.#mirror;
-    if (mirror === before) return;
+    if (isDeepStrictEqual(mirror, before)) return;
     try {
       await this.atBoundary(async () => {
         this.#mirror = mirror;

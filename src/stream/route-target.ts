@@ -1,10 +1,14 @@
 /** How a table's changes are written from now on, and what has to be true before the first of them is. */
 import { MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import type { Mirror } from '../core/mirror.ts';
-import { formatTableName, sameTable } from '../core/table-name.ts';
-import type { TableRecord } from '../core/table-state.ts';
-import { newlyStale, unwrittenColumns } from '../plan/exclusions.ts';
+import { formatTableName } from '../core/table-name.ts';
+import { runOf, type TableRecord } from '../core/table-state.ts';
+import {
+  newlyStale,
+  streamedExclusions,
+  type StreamedMirror,
+  unwrittenColumns,
+} from '../plan/exclusions.ts';
 import { writeStaleColumns, type Owner } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { letBeNullSql, SELECT_NEEDING_VALUES } from '../sql/mend.ts';
@@ -18,11 +22,11 @@ const LOCK_TIMEOUT_MS = 200;
 /** Only tables that are written to live need their target; one that is gone is found when its first change comes. */
 export async function targetFor(
   session: Session,
-  mirror: Mirror,
+  mirror: StreamedMirror,
   record: TableRecord,
 ): Promise<ApplyTarget | undefined> {
   if (!routeOf(record.state).live) return undefined;
-  const columns = unwrittenColumns(exclusionsOf(mirror, record), record);
+  const columns = unwrittenColumns(streamedExclusions(mirror, record), record);
   try {
     return await loadTarget(session, record.destination, columns);
   } catch (error) {
@@ -32,14 +36,18 @@ export async function targetFor(
 }
 
 /** True when the two files leave out other columns of the table. */
-export function isWrittenOtherwise(before: Mirror, after: Mirror, record: TableRecord): boolean {
-  const columnsOf = (mirror: Mirror): string =>
-    JSON.stringify(exclusionsOf(mirror, record).excludeColumns);
+export function isWrittenOtherwise(
+  before: StreamedMirror,
+  after: StreamedMirror,
+  record: TableRecord,
+): boolean {
+  const columnsOf = (mirror: StreamedMirror): string =>
+    JSON.stringify(streamedExclusions(mirror, record).excludeColumns);
   return columnsOf(before) !== columnsOf(after);
 }
 
 export interface Leaving {
-  readonly mirror: Mirror;
+  readonly mirror: StreamedMirror;
   readonly owner: Owner;
   readonly log: Log;
 }
@@ -53,8 +61,10 @@ export async function leaveOut(
   { mirror, owner, log }: Leaving,
   record: TableRecord,
 ): Promise<TableRecord> {
-  if (!routeOf(record.state).live) return record;
-  const columns = newlyStale(exclusionsOf(mirror, record), record);
+  const { live, spool } = routeOf(record.state);
+  // What failed while it was Live is brought on without a copy.
+  if (!live && !(spool && runOf(record) === undefined)) return record;
+  const columns = newlyStale(streamedExclusions(mirror, record), record);
   if (columns.length === 0) return record;
   const staleColumns = [...(record.staleColumns ?? []), ...columns];
   await writeStaleColumns(session, owner, record.id, staleColumns);
@@ -88,11 +98,4 @@ async function letBeNull(
     throw error;
   }
   await session.query('release savepoint nullable');
-}
-
-function exclusionsOf(
-  mirror: Mirror,
-  { source }: TableRecord,
-): { readonly excludeColumns: readonly string[] } {
-  return mirror.tables.find((table) => sameTable(table.source, source)) ?? { excludeColumns: [] };
 }

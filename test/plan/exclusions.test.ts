@@ -2,9 +2,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CopyRun, TableRecord, TableState } from '../../src/core/table-state.ts';
-import { droppedColumns, newlyStale, unwrittenColumns } from '../../src/plan/exclusions.ts';
+import {
+  asStreamed,
+  droppedColumns,
+  newlyStale,
+  streamedExclusions,
+  unspooledColumns,
+  unwrittenColumns,
+} from '../../src/plan/exclusions.ts';
+import { mayStream, planMirror } from '../../src/plan/plan-mirror.ts';
 import { runCases, type Case } from './cases.ts';
-import { column, FAILURE, mirror, record, run, shape, table } from './fixtures.ts';
+import { column, FAILURE, mirror, observed, record, run, shape, table } from './fixtures.ts';
 
 const SNAPSHOT = { visible: '1:2:', lsn: '0/10' };
 const SWAP = { strategy: 'swap' } as const;
@@ -191,4 +199,58 @@ test('only under Delete, and only what our copies filled, goes; what is computed
   assert.deepEqual(drop('Retain', users), []);
   assert.deepEqual(drop('Delete', record('public.users')), []);
   assert.deepEqual(drop('Delete', undefined), []);
+});
+
+test('what the spool does not keep is what no replay of it writes', () => {
+  const done = { excludeColumns: ['a'], staleColumns: ['b'] };
+  const of = (state: TableState): readonly string[] =>
+    unspooledColumns(record('public.users', state, done));
+  assert.deepEqual(of(failed(undefined)), ['a', 'b']);
+  assert.deepEqual(of(fed(['c'])), ['c']);
+  assert.deepEqual(of({ phase: 'Copying', run: run() }), []);
+});
+
+const REFUSED_KEY = mirror([table('public.users', { excludeColumns: ['id', 'note'] })]);
+
+test('refused, the file is followed no further: the stream leaves out what it did, the plan tells of no drift', () => {
+  const look = (more: Partial<TableRecord>): ReturnType<typeof observed> =>
+    observed({ tables: { 'public.users': { record: record('public.users', undefined, more) } } });
+  const streamed = (more: Partial<TableRecord>): readonly string[] => {
+    const world = look(more);
+    const plan = planMirror(REFUSED_KEY, world);
+    assert.deepEqual(
+      plan.refusals.map(({ error }) => error.code),
+      ['InvalidSpec'],
+    );
+    assert.deepEqual(
+      [plan.steps.filter(({ kind }) => kind !== 'accept-spec'), plan.notices],
+      [[], []],
+    );
+    const [users] = world.ledger.tables;
+    assert.ok(users);
+    return streamedExclusions(asStreamed(REFUSED_KEY, plan), users).excludeColumns;
+  };
+  assert.deepEqual(streamed({ excludeColumns: [] }), []);
+  assert.deepEqual(streamed({ excludeColumns: ['a'], staleColumns: ['b'] }), ['a', 'b']);
+  const accepted = mirror([table('public.users', { excludeColumns: ['note'] })]);
+  const { ledger } = look({ excludeColumns: [] });
+  const [users] = ledger.tables;
+  assert.ok(users);
+  assert.equal(asStreamed(accepted, planMirror(accepted, look({}))), accepted);
+  assert.deepEqual(streamedExclusions(accepted, users).excludeColumns, ['note']);
+  assert.deepEqual(streamedExclusions(mirror([]), users).excludeColumns, []);
+});
+
+test('a column that nobody has judged yet keeps the stream from going on before the tables are looked at', () => {
+  const may = (more: Partial<TableRecord>): boolean => {
+    const tables = { 'public.users': { record: record('public.users', undefined, more) } };
+    return mayStream(mirror([table('public.users', { excludeColumns: ['note'] })]), {
+      ...observed({ tables }),
+      gone: [],
+    });
+  };
+  assert.equal(may({ excludeColumns: [] }), false);
+  assert.equal(may({ excludeColumns: [], staleColumns: ['note'] }), true);
+  assert.equal(may({ excludeColumns: ['note'] }), true);
+  assert.equal(may({}), true);
 });

@@ -9,6 +9,7 @@ import { executeProvision, type ProvisionStep } from '../../execute/provision.ts
 import type { Outcome } from '../../execute/outcome.ts';
 import { adoptTable, cancelCopy, removeShadow, retireTable } from '../../execute/stream-steps.ts';
 import { observeMirror, observeTables, type MirrorLook } from '../../observe/observe.ts';
+import { asStreamed } from '../../plan/exclusions.ts';
 import type { Step } from '../../plan/plan.ts';
 import { earlyRefusals, mayStream, planMirror } from '../../plan/plan-mirror.ts';
 import { readLedger, type Owner } from '../../postgres/ledger.ts';
@@ -120,8 +121,9 @@ async function stream(pass: Pass, owner: Owner): Promise<void> {
     await scope.stopStream();
     return;
   }
-  const follower = scope.follower ?? (await scope.startStream(mirror, owner));
-  await follower.update(mirror);
+  const streamed = asStreamed(mirror, plan);
+  const follower = scope.follower ?? (await scope.startStream(streamed, owner));
+  await follower.update(streamed);
   await routeNewTables(pass, follower);
   for (const step of soundSteps(pass)) {
     const work = streamStep(pass, follower, owner, step);

@@ -7,6 +7,7 @@ import type { Clock } from '../../core/clock.ts';
 import { classify, type MirrorError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Mirror } from '../../core/mirror.ts';
+import type { StreamedMirror } from '../../plan/exclusions.ts';
 import { readLedger, type Owner } from '../../postgres/ledger.ts';
 import { giveUpMirror } from '../../postgres/ownership.ts';
 import type { Session } from '../../postgres/session.ts';
@@ -83,7 +84,7 @@ export class Scope implements AsyncDisposable {
   }
 
   /** Starts the stream where the ledger says, with the tables it has. */
-  async startStream(mirror: Mirror, owner: Owner): Promise<Follower> {
+  async startStream(mirror: StreamedMirror, owner: Owner): Promise<Follower> {
     const { log, clock, meter, failures, onLookAgain } = this.#options;
     const ledger = await readLedger(this.destination, mirror.name);
     if (!ledger.mirror) throw new Error('the ledger lost the mirror');
