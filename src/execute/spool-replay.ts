@@ -1,10 +1,10 @@
 /** Brings the target of a run up to the stream: its spool, batch by batch, and the rest at a boundary. */
 import { checkpoint } from '../core/checkpoint.ts';
 import { parseLsn } from '../core/lsn.ts';
-import type { CopySnapshot, TableRecord } from '../core/table-state.ts';
+import { type CopySnapshot, runOf, type TableRecord } from '../core/table-state.ts';
 import type { Session } from '../postgres/session.ts';
 import { replayBatch, type ReplayOptions } from '../stream/replay.ts';
-import { unwrittenColumns } from '../plan/exclusions.ts';
+import { unspooledColumns, unwrittenColumns } from '../plan/exclusions.ts';
 import { loadTarget } from '../stream/target.ts';
 import { parseVisibility } from '../stream/visibility.ts';
 import { openReplica, targetOf, type CopyRunOptions } from './table-run.ts';
@@ -73,11 +73,11 @@ async function replayOptions(
   session: Session,
   { record, snapshot }: Replay,
 ): Promise<ReplayOptions> {
-  // Without a run it goes into the table as the last copy left it.
+  // Without a run it goes into the table as the last copy left it, and what is not in the spool stays away.
   const columns =
-    'run' in record.state && record.state.run !== undefined
-      ? options.table.excludeColumns
-      : unwrittenColumns(options.table, record);
+    runOf(record) === undefined
+      ? [...unwrittenColumns(options.table, record), ...unspooledColumns(record)]
+      : options.table.excludeColumns;
   const target = await loadTarget(session, targetOf(record), columns);
   const copied = snapshot && {
     visibility: parseVisibility(snapshot.visible),

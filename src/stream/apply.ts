@@ -99,7 +99,9 @@ function canCollide(target: ApplyTarget, { columns, key }: Mapping): boolean {
 }
 
 function mapColumns(target: ApplyTarget, relation: Relation): Mapping {
-  const columns = relation.columns.map(({ name }) => {
+  const columns = relation.columns.map(({ name, key }) => {
+    // Rows without their key would be nobody's.
+    if (target.excluded.has(name) && key && relation.identity !== 'full') throw lacksKey(target);
     if (target.excluded.has(name) || target.generated.has(name)) return undefined;
     const column = target.columns.get(name);
     if (!column)
@@ -292,11 +294,7 @@ class TableWriter {
   #columns(positions: readonly number[]): KeyColumn[] {
     return positions.map((position) => {
       const column = this.#mapping.columns[position];
-      if (!column)
-        throw new MirrorError(
-          'SchemaMismatch',
-          `a key column of ${formatTableName(this.#target.table)} is excluded or generated`,
-        );
+      if (!column) throw lacksKey(this.#target);
       return column;
     });
   }
@@ -308,6 +306,13 @@ class TableWriter {
   #values(tuple: Tuple, columns: readonly number[]): (Buffer | null)[] {
     return columns.map((column) => textValue(tuple, column));
   }
+}
+
+function lacksKey(target: ApplyTarget): MirrorError {
+  return new MirrorError(
+    'SchemaMismatch',
+    `a key column of ${formatTableName(target.table)} is excluded or generated`,
+  );
 }
 
 function noIdentity(target: ApplyTarget): MirrorError {

@@ -2,6 +2,7 @@
 import { append } from '../core/multi-map.ts';
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
+import { unspooledColumns } from '../plan/exclusions.ts';
 import type { TransactionPart, Change } from './assemble.ts';
 import type { Relation } from './decode.ts';
 import type { RowChange } from './fold.ts';
@@ -14,6 +15,8 @@ export interface RoutedTable {
   readonly route: Route;
   /** There when the route is live and the table exists. */
   readonly target: ApplyTarget | undefined;
+  /** Columns whose values do not go into its spool. */
+  readonly unspooled: readonly string[];
 }
 
 /** A stretch of a batch in which tables do not depend on each other. */
@@ -38,7 +41,8 @@ export class Router {
 
   set(record: TableRecord, target: ApplyTarget | undefined): void {
     this.remove(record.source);
-    const table = { record, route: routeOf(record.state), target };
+    const unspooled = unspooledColumns(record);
+    const table = { record, route: routeOf(record.state), target, unspooled };
     this.#tables.set(formatTableName(record.source), table);
     if (record.sourceOid !== undefined) this.#byOid.set(record.sourceOid, table);
   }
@@ -157,9 +161,9 @@ function addTruncate(
 }
 
 function toEntry(
-  { record }: RoutedTable,
+  { record, unspooled }: RoutedTable,
   { xid, commitLsn }: TransactionPart,
   changes: readonly Change[],
 ): SpoolEntry {
-  return { tableId: record.id, xid, commitLsn, changes };
+  return { tableId: record.id, xid, commitLsn, changes, without: unspooled };
 }

@@ -6,6 +6,7 @@ import type { Session } from '../postgres/session.ts';
 import { copyIntoSpoolSql } from '../sql/spool.ts';
 import type { Change } from './assemble.ts';
 import { decodeMessage, type Relation } from './decode.ts';
+import { positionsOf, withoutColumns } from './without-columns.ts';
 
 /** One row of a spool: what one transaction part did to one table. */
 export interface SpoolEntry {
@@ -13,6 +14,8 @@ export interface SpoolEntry {
   readonly xid: number;
   readonly commitLsn: Lsn;
   readonly changes: readonly Change[];
+  /** Columns whose values are not kept. */
+  readonly without?: readonly string[];
 }
 
 /** Adds entries to their tables' spools, each in order, inside the caller's transaction. */
@@ -56,11 +59,16 @@ function encodeEntry(entry: SpoolEntry): Buffer {
 function encodeFrames(entry: SpoolEntry): Buffer {
   const pieces: Buffer[] = [];
   let described: Relation | undefined;
+  let left: ReadonlySet<number> = new Set();
   for (const change of entry.changes) {
     const relation = relationOf(change);
-    if (relation !== described) pieces.push(lengthOf(relation.raw), relation.raw);
+    if (relation !== described) {
+      pieces.push(lengthOf(relation.raw), relation.raw);
+      left = positionsOf(relation, entry.without ?? []);
+    }
     described = relation;
-    pieces.push(lengthOf(change.raw), change.raw);
+    const message = withoutColumns(change, left);
+    pieces.push(lengthOf(message), message);
   }
   return Buffer.concat(pieces);
 }
