@@ -3,7 +3,7 @@ import type { Observed } from '../core/observed.ts';
 import { formatTableName } from '../core/table-name.ts';
 import { isFed, isSwapping, needsResync, type TableRecord, runOf } from '../core/table-state.ts';
 import { unreachable } from '../core/unreachable.ts';
-import { hasOtherColumns, lacksColumns } from './exclusions.ts';
+import { hasOtherColumns, lacksColumns, relaxedColumns } from './exclusions.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
 import { swapRefusals, truncateRefusals } from './swap.ts';
@@ -67,6 +67,7 @@ export function planCopy(
             generation: reached(tableCase),
             estimatedRows: observed.sourceShape?.estimatedRows ?? -1,
             estimatedBytes: observed.sourceShape?.totalBytes ?? 0,
+            relaxes: relaxed(tableCase),
             disturbs: isDisturbing,
             ...(opens !== undefined && isDisturbing ? { heldUntil: opens } : {}),
           },
@@ -96,6 +97,10 @@ export function generationNotices({ table, record }: TableCase): Notice[] {
       message: `${counter} went back from ${was} to ${is}; nothing is copied, and the next resync needs more than ${was}`,
     },
   ];
+}
+
+function relaxed({ table, record, observed }: TableCase): string[] {
+  return record === undefined ? [] : relaxedColumns(table, record, observed.destinationShape);
 }
 
 /** It begins to: readers still have what it is to empty or to replace. */

@@ -68,7 +68,8 @@ function columnProblems(desired: ColumnShape, actual: ColumnShape | undefined): 
   return problems;
 }
 
-function needsValue(column: ColumnShape): boolean {
+/** A row that does not bring one is refused. */
+export function needsValue(column: ColumnShape): boolean {
   return (
     column.notNull &&
     column.defaultExpression === undefined &&

@@ -6,6 +6,8 @@ import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { TableShape } from '../core/observed.ts';
 import { sameTable } from '../core/table-name.ts';
 import { type CopyRun, runOf, type TableRecord } from '../core/table-state.ts';
+import { unreachable } from '../core/unreachable.ts';
+import { needsValue } from './drift.ts';
 import type { Plan, Refusal } from './plan.ts';
 
 export type Exclusions = Pick<MirrorTable, 'excludeColumns'>;
@@ -64,6 +66,22 @@ export function newlyStale(file: Exclusions, record: TableRecord): string[] {
   return without(file.excludeColumns, [...excludeColumns, ...staleColumns]);
 }
 
+/** By the stream itself, or by the replay of what it missed. Else a copy is under way, and makes it as it shall be. */
+export function isWritten({ state }: TableRecord): boolean {
+  switch (state.phase) {
+    case 'Live':
+      return true;
+    case 'Pending':
+      return false;
+    case 'Copying':
+    case 'CatchingUp':
+    case 'Failed':
+      return state.fed === true || state.run === undefined;
+    default:
+      return unreachable(state);
+  }
+}
+
 /**
  * What is not kept in the table's spool, for its replay never writes it: the run goes without them, or, without
  * a run, only a copy brings them back.
@@ -72,6 +90,19 @@ export function unspooledColumns(record: TableRecord): readonly string[] {
   const run = runOf(record);
   if (run !== undefined) return run.excludeColumns ?? [];
   return [...(record.excludeColumns ?? []), ...(record.staleColumns ?? [])];
+}
+
+/** Those of them that a row must bring a value for: the stream lets them be NULL when it reads the file. */
+export function relaxedColumns(
+  file: Exclusions,
+  record: TableRecord,
+  actual: TableShape | undefined,
+): string[] {
+  if (!isWritten(record)) return [];
+  const stale = newlyStale(file, record);
+  return (actual?.columns ?? [])
+    .filter((column) => stale.includes(column.name) && needsValue(column))
+    .map(({ name }) => name);
 }
 
 /**

@@ -46,7 +46,7 @@ export function locksOf(step: Step): readonly Lock[] {
     case 'create-slot':
       return step.adopt ? [] : [SLOT_WAIT];
     case 'copy-table':
-      return [readWhile(step.table.source, 'its rows are read'), ...copyLocks(step)];
+      return copyLocks(step);
     case 'replay-table':
       return step.endsSwap ? [swapLock(formatTableName(step.table.destination))] : [];
     case 'verify-table':
@@ -129,14 +129,26 @@ function readWhile(table: TableName, what: string, side: Lock['side'] = 'source'
   };
 }
 
-function copyLocks({
-  table,
-  strategy,
-  reason,
-}: Extract<Step, { kind: 'copy-table' }>): readonly Lock[] {
-  const name = formatTableName(table.destination);
-  if (strategy === 'swap') return [swapLock(name)];
+/** The stream's, before the copy: what is left out is not written from the moment that the file is read. */
+function relaxLocks({ table, relaxes }: Extract<Step, { kind: 'copy-table' }>): readonly Lock[] {
+  if (relaxes.length === 0) return [];
   return [
+    {
+      side: 'destination',
+      on: formatTableName(table.destination),
+      mode: 'ACCESS EXCLUSIVE',
+      effect: `as soon as the file is read, in a maintenance window or not, for a moment: ${relaxes.join(', ')} may be NULL from then on; one try, which waits 200 ms at most`,
+    },
+  ];
+}
+
+function copyLocks(step: Extract<Step, { kind: 'copy-table' }>): readonly Lock[] {
+  const { table, strategy, reason } = step;
+  const name = formatTableName(table.destination);
+  const first = [...relaxLocks(step), readWhile(table.source, 'its rows are read')];
+  if (strategy === 'swap') return [...first, swapLock(name)];
+  return [
+    ...first,
     {
       side: 'destination',
       on: `${name} and the tables with foreign keys to it`,

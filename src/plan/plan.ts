@@ -64,6 +64,8 @@ export type Step =
       readonly generation: Generation;
       readonly estimatedRows: number;
       readonly estimatedBytes: number;
+      /** Columns whose NOT NULL the stream takes away as soon as it goes by the file, long before the copy maybe. */
+      readonly relaxes: readonly string[];
       /** Readers still have what it empties or replaces: it begins only while a maintenance window is open. */
       readonly disturbs: boolean;
       /** ISO 8601: it is not begun before, when the next maintenance window opens. */

@@ -2,8 +2,9 @@
 import { MirrorError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { formatTableName } from '../core/table-name.ts';
-import { runOf, type TableRecord } from '../core/table-state.ts';
+import type { TableRecord } from '../core/table-state.ts';
 import {
+  isWritten,
   newlyStale,
   streamedExclusions,
   type StreamedMirror,
@@ -61,9 +62,7 @@ export async function leaveOut(
   { mirror, owner, log }: Leaving,
   record: TableRecord,
 ): Promise<TableRecord> {
-  const { live, spool } = routeOf(record.state);
-  // What failed while it was Live is brought on without a copy.
-  if (!live && !(spool && runOf(record) === undefined)) return record;
+  if (!isWritten(record)) return record;
   const columns = newlyStale(streamedExclusions(mirror, record), record);
   if (columns.length === 0) return record;
   const staleColumns = [...(record.staleColumns ?? []), ...columns];

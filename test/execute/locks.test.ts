@@ -11,6 +11,7 @@ import { locksOf, type Lock } from '../../src/plan/locks.ts';
 import { NO_MEND } from '../../src/plan/mend.ts';
 import type { Step } from '../../src/plan/plan.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
+import { leaveOut } from '../../src/stream/route-target.ts';
 import { until } from '../servers/processes.ts';
 import { mirrorTable, type Pair, startPair } from './pair.ts';
 import { OWNER, startStage } from './swap-stage.ts';
@@ -210,6 +211,7 @@ test('a truncate and a drop lock the table and those at the other end of its for
     generation: { table: 1, mirror: 0 },
     estimatedRows: 0,
     estimatedBytes: 0,
+    relaxes: [],
     disturbs: true,
   } as const;
   const ends = (step: Step): string[] =>
@@ -230,6 +232,27 @@ test('a truncate and a drop lock the table and those at the other end of its for
   assert.deepEqual(ends({ kind: 'retire-table', record: child, drop: true }), [
     'ACCESS EXCLUSIVE on public.child and the tables that it references',
   ]);
+});
+
+test('what lets a column be NULL that is left out from now on locks its table, as the plan says of the copy', async () => {
+  await using pair = await livePair();
+  const { observed, owner, log } = await contextOf(pair);
+  await pair.onDestination(
+    `update public.parent set code = 'one'; alter table public.parent alter code set not null`,
+  );
+  const edited = pair.with({ tables: [{ ...PARENT, excludeColumns: ['code'] }, CHILD] });
+  const [record] = observed.ledger.tables;
+  assert.ok(record);
+  const leaving = { mirror: edited.mirror, owner, log };
+  const taken = await locksTaken(pair.destination, async () =>
+    leaveOut(pair.destination, leaving, record),
+  );
+  assert.deepEqual(taken, ['public.parent ACCESS EXCLUSIVE']);
+  const copy = (await edited.plan()).steps.find(({ kind }) => kind === 'copy-table');
+  assert.ok(copy);
+  const [said] = locksOf(copy);
+  assert.deepEqual(`${said?.on} ${said?.mode}`, taken[0]);
+  assert.match(said?.effect ?? '', /^as soon as the file is read/);
 });
 
 test('a swap locks the table, both ends of its foreign keys, and the views, policies and rules that read it', async () => {
@@ -267,6 +290,7 @@ test('a swap locks the table, both ends of its foreign keys, and the views, poli
     generation: { table: 1, mirror: 0 },
     estimatedRows: 0,
     estimatedBytes: 0,
+    relaxes: [],
     disturbs: true,
   });
   assert.equal(

@@ -10,6 +10,7 @@ import {
   unspooledColumns,
   unwrittenColumns,
 } from '../../src/plan/exclusions.ts';
+import { describeLock, locksOf } from '../../src/plan/locks.ts';
 import { mayStream, planMirror } from '../../src/plan/plan-mirror.ts';
 import { runCases, type Case } from './cases.ts';
 import { column, FAILURE, mirror, observed, record, run, shape, table } from './fixtures.ts';
@@ -253,4 +254,31 @@ test('a column that nobody has judged yet keeps the stream from going on before 
   assert.equal(may({ excludeColumns: [], staleColumns: ['note'] }), true);
   assert.equal(may({ excludeColumns: ['note'] }), true);
   assert.equal(may({}), true);
+});
+
+test('the lock that lets a column be NULL is told, also while a window holds the copy', () => {
+  const locks = (notNull: boolean, more: Partial<TableRecord>, state?: TableState): string[] => {
+    const columns = [column('id', { notNull: true }), column('note', { notNull })];
+    const world = observed({
+      tables: {
+        'public.users': {
+          destinationShape: shape('public.users', { columns }),
+          record: record('public.users', state, more),
+        },
+      },
+    });
+    return planMirror(mirror([table('public.users', { excludeColumns: ['note'] })]), world)
+      .steps.flatMap(locksOf)
+      .map(describeLock);
+  };
+  const told =
+    /^locks ACCESS EXCLUSIVE on public\.users \(destination\): as soon as the file is read, in a maintenance window or not.* note may be NULL/;
+  assert.match(locks(true, { excludeColumns: [] })[0] ?? '', told);
+  assert.match(locks(true, { excludeColumns: [] }, fed([]))[0] ?? '', told);
+  for (const other of [
+    locks(false, { excludeColumns: [] }),
+    locks(true, { excludeColumns: [], staleColumns: ['note'] }),
+    locks(true, { excludeColumns: [] }, copying([])),
+  ])
+    assert.ok(other.length > 0 && other.every((line) => !told.test(line)));
 });

@@ -59,6 +59,7 @@ const SAMPLES: { readonly [K in Step['kind']]: Extract<Step, { kind: K }> } = {
     generation: { table: 1, mirror: 0 },
     estimatedRows: -1,
     estimatedBytes: 8_192,
+    relaxes: [],
     disturbs: true,
     heldUntil: '2026-11-28T01:00:00.000Z',
   },
