@@ -7,12 +7,13 @@ import { isRecordOf, type TableCase } from './table-case.ts';
 
 /** Keys and indexes that Live tables lack. Others get theirs at the end of their copy, and so do columns that it brings. */
 export function planKeys(cases: readonly TableCase[]): Step[] {
-  return cases.filter(isLive).flatMap(({ table, observed, desired }): Step[] => {
+  return cases.filter(isLive).flatMap((tableCase): Step[] => {
+    const { table, observed, desired } = tableCase;
     const actual = observed.destinationShape;
     if (desired === undefined || actual === undefined) return [];
     const drift = keyDrift(desired, actual);
     const isPossible = ({ touches }: { readonly touches: readonly string[] }): boolean =>
-      hasColumns(actual, touches);
+      isFilled(tableCase, touches);
     return [
       ...drift.constraints.filter(isPossible).map((constraint): Step => ({
         kind: 'create-constraint',
@@ -56,16 +57,17 @@ export function planForeignKeys(
 }
 
 function planForeignKeysOf(
-  { table, observed, desired }: TableCase,
+  tableCase: TableCase,
   cases: readonly TableCase[],
   saved: readonly SavedForeignKey[],
 ): Step[] {
+  const { table, observed, desired } = tableCase;
   const actual = observed.destinationShape;
   if (desired === undefined || actual === undefined) return [];
   return desired.foreignKeys.flatMap((key): Step[] => {
     const referenced = cases.find((other) => sameTable(other.table.destination, key.references));
     if (referenced === undefined || !isLive(referenced)) return [];
-    if (!hasColumns(actual, key.columns) || !isWhole(referenced)) return [];
+    if (!isFilled(tableCase, key.columns) || !isWhole(referenced)) return [];
     const waits = (candidate: SavedForeignKey): boolean =>
       sameTable(candidate.owner, table.destination) && candidate.name === key.name;
     if (saved.some(waits)) return [];
@@ -78,14 +80,24 @@ function planForeignKeysOf(
   });
 }
 
-function hasColumns({ columns }: TableShape, wanted: readonly string[]): boolean {
-  return wanted.every((column) => columns.some(({ name }) => name === column));
+/** The columns are there, with the source's values: one that was left out until now has them after a copy. */
+function isFilled(
+  { record, observed: { destinationShape } }: TableCase,
+  wanted: readonly string[],
+): boolean {
+  const left = [...(record?.excludeColumns ?? []), ...(record?.staleColumns ?? [])];
+  return wanted.every(
+    (column) =>
+      !left.includes(column) && destinationShape?.columns.some(({ name }) => name === column),
+  );
 }
 
 /** It has every column that it ought to have. */
-function isWhole({ desired, observed: { destinationShape } }: TableCase): boolean {
-  const wanted = (desired?.columns ?? []).map(({ name }) => name);
-  return destinationShape !== undefined && hasColumns(destinationShape, wanted);
+function isWhole(tableCase: TableCase): boolean {
+  return isFilled(
+    tableCase,
+    (tableCase.desired?.columns ?? []).map(({ name }) => name),
+  );
 }
 
 /** By what it says, under whatever name; or by its name, as another major version may print it otherwise. */
