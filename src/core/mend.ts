@@ -21,6 +21,8 @@ export interface Mend {
   readonly droppedConstraints: readonly string[];
   /** Names of indexes that no constraint owns, likewise. */
   readonly droppedIndexes: readonly string[];
+  /** Which of both go because they need columns that are left out, by name. */
+  readonly needing: readonly { readonly name: string; readonly columns: readonly string[] }[];
   /** Checks of the source that the destination lacks. */
   readonly checks: readonly ConstraintShape[];
   /** What `added` and `changed` columns take their values from, under the destination's names. */

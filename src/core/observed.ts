@@ -227,6 +227,8 @@ export interface ColumnShape {
   /** True when the type and everything inside it is built in (oid < 16384, recursively). */
   readonly builtIn: boolean;
   readonly notNull: boolean;
+  /** Its type is a domain that does not take NULL, and has no default. */
+  readonly strictDomain?: true;
   /** pg_get_expr of the default; for a generated column its expression. */
   readonly defaultExpression: string | undefined;
   readonly generated: 'no' | 'stored' | 'virtual';

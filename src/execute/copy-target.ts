@@ -7,6 +7,7 @@ import { observeDestinationShape } from '../observe/shapes.ts';
 import { desiredShape } from '../plan/desired-shape.ts';
 import { droppedColumns } from '../plan/exclusions.ts';
 import { mayMend, NO_MEND, planMend } from '../plan/mend.ts';
+import { needingParts } from '../plan/needing-parts.ts';
 import type { Session } from '../postgres/session.ts';
 import { quoteTable } from '../sql/quote.ts';
 import { buildIndexes, buildKeys } from './constraints.ts';
@@ -26,11 +27,10 @@ export async function mendOf(
       `destination table ${formatTableName(record.destination)} does not exist`,
     );
   return mayMend(record.observed, table.generation)
-    ? planMend(
-        desiredShape(mirror, table, source),
-        actual,
-        droppedColumns(mirror, table, record, actual),
-      )
+    ? planMend(desiredShape(mirror, table, source), actual, {
+        dropped: droppedColumns(mirror, table, record, actual),
+        needing: needingParts(table, source, actual),
+      })
     : NO_MEND;
 }
 

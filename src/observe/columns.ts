@@ -23,6 +23,15 @@ select a.attrelid::text as oid,
     select 1 from pg_constraint n
     where n.conrelid = a.attrelid and n.contype = 'n' and n.conkey[1] = a.attnum and not n.convalidated
   ) as not_null,
+  t.typtype = 'd' and t.typdefault is null and exists (
+    with recursive domains as (
+      select t.typnotnull as strict, t.typbasetype as base
+      union all
+      select b.typnotnull, b.typbasetype from domains join pg_type b on b.oid = domains.base
+      where b.typtype = 'd'
+    )
+    select 1 from domains where strict
+  ) as strict_domain,
   pg_get_expr(d.adbin, d.adrelid) as default_expression,
   a.attgenerated::text as generated,
   a.attidentity::text as identity,
@@ -74,6 +83,7 @@ function toColumn(row: Row): ColumnShape {
     // A built-in type is made of built-in ones only.
     builtIn: typeOid < FIRST_UNPINNED_OID,
     notNull: flag(row, 'not_null'),
+    ...(flag(row, 'strict_domain') ? { strictDomain: true } : {}),
     defaultExpression: optionalText(row, 'default_expression'),
     generated: GENERATED[text(row, 'generated')] ?? 'no',
     identity: IDENTITY[text(row, 'identity')] ?? 'no',

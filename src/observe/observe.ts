@@ -201,7 +201,7 @@ function obstructible(
       const dropped = droppedColumns(mirror, table, record, actual);
       return (
         table.resyncStrategy === 'swap' ||
-        planMend(desiredShape(mirror, table, source), actual, dropped).retyped.length > 0
+        planMend(desiredShape(mirror, table, source), actual, { dropped }).retyped.length > 0
       );
     })
     .map((table) => table.destination);

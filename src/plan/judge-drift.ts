@@ -28,7 +28,7 @@ export function judgeDrift(
   const actual = observed.destinationShape;
   if (desired === undefined || actual === undefined) return { refusals: [], notices: [] };
   if (!isMended(tableCase, copy)) return judgeUnmended(tableCase, { desired, actual });
-  const mend = planMend(desired, actual, tableCase.dropped);
+  const mend = planMend(desired, actual, tableCase);
   const isDropped = ({ name }: { readonly name: string }): boolean => mend.dropped.includes(name);
   return {
     refusals: isEmptyMend(mend) || actual.owned ? [] : [ownerRefusal(tableCase, destination)],

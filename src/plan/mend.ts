@@ -12,6 +12,7 @@ import type {
   TableShape,
 } from '../core/observed.ts';
 import { sameTable } from '../core/table-name.ts';
+import type { NeedingPart } from './needing-parts.ts';
 import { columnDrift, keyDrift, type ColumnProblem } from './drift.ts';
 
 /** A first copy changes nothing about a table that it was not told to replace. */
@@ -19,11 +20,19 @@ export function mayMend(observed: Generation | undefined, generation: Generation
   return observed !== undefined || generation.table > 0 || generation.mirror > 0;
 }
 
-/** `desired` is what desiredShape says, `actual` the destination's table, `dropped` what droppedColumns says. */
+/** What an exclusion takes from a destination table besides the values. */
+export interface TakenAway {
+  /** What droppedColumns says. */
+  readonly dropped?: readonly string[];
+  /** What needingParts says. */
+  readonly needing?: readonly NeedingPart[];
+}
+
+/** `desired` is what desiredShape says, `actual` the destination's table. */
 export function planMend(
   desired: TableShape,
   actual: TableShape,
-  dropped: readonly string[] = [],
+  { dropped = [], needing = [] }: TakenAway = {},
 ): Mend {
   const { problems } = columnDrift(desired, actual);
   const missing = columnsWith(problems, 'missing');
@@ -38,7 +47,8 @@ export function planMend(
   const gone = new Set([...replaced, ...dropped]);
   // A shadow has the dropped ones until it takes its place.
   const nullable = actual.columns.filter(({ name }) => unwanted.has(name) && !replaced.has(name));
-  const parts = droppedParts(desired, actual, { nullable, gone });
+  const needless = needing.filter(({ ofSource }) => ofSource);
+  const parts = droppedParts(desired, actual, { nullable, gone, needing: needless });
   return {
     added,
     changed,
@@ -47,6 +57,7 @@ export function planMend(
     nullable,
     required: lackingNotNull(desired, actual).filter((name) => !replaced.has(name)),
     ...parts,
+    needing: needless.map(({ name, columns }) => ({ name, columns })),
     checks: desired.constraints.filter(
       (check) => check.kind === 'check' && !hasCheck(actual, check, parts.droppedConstraints),
     ),
@@ -64,6 +75,7 @@ export const NO_MEND: Mend = {
   required: [],
   droppedConstraints: [],
   droppedIndexes: [],
+  needing: [],
   checks: [],
   sequences: [],
 };
@@ -84,13 +96,18 @@ export function describeMend(mend: Mend): string[] {
       .map(({ name }) => `a resync drops the NOT NULL of column ${name}`),
     ...mend.required.map((name) => `a resync makes column ${name} NOT NULL as at the source`),
     ...mend.droppedConstraints.map(
-      (name) => `a resync drops constraint ${name}, which is not as at the source`,
+      (name) => `a resync drops constraint ${name}, ${whyDropped(mend, name)}`,
     ),
-    ...mend.droppedIndexes.map(
-      (name) => `a resync drops index ${name}, which is not as at the source`,
-    ),
+    ...mend.droppedIndexes.map((name) => `a resync drops index ${name}, ${whyDropped(mend, name)}`),
     ...mend.checks.map(({ name }) => `a resync adds the source's check ${name}`),
   ];
+}
+
+function whyDropped({ needing }: Mend, part: string): string {
+  const found = needing.find(({ name }) => name === part);
+  return found === undefined
+    ? 'which is not as at the source'
+    : `which needs ${found.columns.join(', ')}, and that is left out`;
 }
 
 function describeChange({ from, to, how }: ColumnChange): string {
@@ -141,12 +158,17 @@ function lackingNotNull(desired: TableShape, actual: TableShape): string[] {
 
 /**
  * What bears the name of something that the source has and the destination lacks; another primary key;
- * one that keeps a column NOT NULL; and all on a column that goes, as DROP COLUMN takes it along.
+ * one that keeps a column NOT NULL; all on a column that goes, as DROP COLUMN takes it along; and what needs one
+ * that is left out.
  */
 function droppedParts(
   desired: TableShape,
   actual: TableShape,
-  columns: { readonly nullable: readonly ColumnShape[]; readonly gone: ReadonlySet<string> },
+  columns: {
+    readonly nullable: readonly ColumnShape[];
+    readonly gone: ReadonlySet<string>;
+    readonly needing: readonly NeedingPart[];
+  },
 ): Pick<Mend, 'droppedConstraints' | 'droppedIndexes'> {
   const drift = keyDrift(desired, actual);
   const lacking = new Set(
@@ -161,11 +183,16 @@ function droppedParts(
   const nullable = new Set(columns.nullable.map(({ name }) => name));
   const isOnGone = (touched: readonly string[]): boolean =>
     touched.some((column) => columns.gone.has(column));
+  const isNeeding = (kind: NeedingPart['kind'], name: string): boolean =>
+    columns.needing.some((part) => part.kind === kind && part.name === name);
   return {
     // A foreign key first: it depends on what it references, which may be of the same table.
     droppedConstraints: [
       ...actual.foreignKeys.filter(
-        (key) => isOnGone(key.columns) || differs(key, desired.foreignKeys),
+        (key) =>
+          isOnGone(key.columns) ||
+          isNeeding('constraint', key.name) ||
+          differs(key, desired.foreignKeys),
       ),
       ...actual.constraints.filter(
         ({ name, kind, touches, columns: keys }) =>
@@ -173,12 +200,15 @@ function droppedParts(
           lackingChecks.has(name) ||
           name === drift.otherKey?.name ||
           isOnGone(touches) ||
+          isNeeding('constraint', name) ||
           (kind === 'primary key' && keys.some((column) => nullable.has(column))),
       ),
     ].map(({ name }) => name),
     // An invalid one has its name taken too, and is as good as missing.
     droppedIndexes: actual.indexes
-      .filter(({ name, touches }) => lacking.has(name) || isOnGone(touches))
+      .filter(
+        ({ name, touches }) => lacking.has(name) || isOnGone(touches) || isNeeding('index', name),
+      )
       .map(({ name }) => name),
   };
 }

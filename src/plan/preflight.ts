@@ -1,11 +1,11 @@
 /** What keeps a mirror or one of its tables from going on, before anything is done about it. */
 import type { Mirror } from '../core/mirror.ts';
-import type { Observed, TableShape } from '../core/observed.ts';
+import type { Observed } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
-import { runOf } from '../core/table-state.ts';
 import { partitionRefusals } from './partition-key.ts';
 import type { Refusal } from './plan.ts';
 import { preflightDestination, preflightTarget } from './preflight-destination.ts';
+import { preflightExclusions } from './preflight-exclusions.ts';
 import {
   preflightIdentity,
   preflightRelation,
@@ -43,16 +43,12 @@ export function preflightTable(
   const unfit = preflightRelation(tableCase);
   const shape = tableCase.observed.sourceShape;
   if (unfit.length > 0 || shape === undefined) return unfit;
-  const excluded = [
-    ...missingIdentityColumns(tableCase, shape),
-    ...unknownExclusions(tableCase, shape),
-  ];
   const types = [...typeRefusals(tableCase, mirror), ...virtualColumns(tableCase, observed)];
   return [
     ...underCheck('loop', loopRefusals(tableCase, mirror, observed)),
     ...preflightRights(tableCase, shape, mirror, observed),
     ...preflightIdentity(tableCase, shape, observed.source),
-    ...underCheck('excluded-columns', excluded),
+    ...preflightExclusions(tableCase, shape),
     ...underCheck('types', types),
     ...preflightTarget(tableCase, observed),
     ...underCheck('create-tables', takenName(tableCase)),
@@ -94,46 +90,6 @@ function loopRefusals(
         ),
       ]
     : [];
-}
-
-/** Without its key a row cannot be found again at the destination. */
-function missingIdentityColumns(
-  { table }: TableCase,
-  { replicaIdentity: identity }: TableShape,
-): Refusal[] {
-  const excluded = identity.columns.filter((column) => table.excludeColumns.includes(column));
-  return identity.kind === 'full' || excluded.length === 0
-    ? []
-    : [
-        refuse(
-          table,
-          'InvalidSpec',
-          `excludeColumns of ${formatTableName(table.source)} names ${excluded.join(', ')}, which identifies its rows`,
-          'Take it out of excludeColumns.',
-        ),
-      ];
-}
-
-/** A misspelt name would let through what was to stay away. One that was left out before may be gone from the source. */
-function unknownExclusions({ table, record }: TableCase, shape: TableShape): Refusal[] {
-  if (record?.observed !== undefined && record.excludeColumns === undefined) return [];
-  const run = record && runOf(record);
-  const names = new Set([
-    ...shape.columns.map((column) => column.name),
-    ...(record?.excludeColumns ?? []),
-    ...(run?.excludeColumns ?? []),
-  ]);
-  const unknown = table.excludeColumns.filter((column) => !names.has(column));
-  return unknown.length === 0
-    ? []
-    : [
-        refuse(
-          table,
-          'InvalidSpec',
-          `excludeColumns of ${formatTableName(table.source)} names ${unknown.join(', ')}, which it does not have`,
-          'Correct the name; case counts.',
-        ),
-      ];
 }
 
 /** Types that we cannot make alike, or may not. */

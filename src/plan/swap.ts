@@ -71,7 +71,7 @@ function retypeRefusals(tableCase: TableCase): Refusal[] {
 function retypeObstacles({ observed, desired, dropped }: TableCase): SwapObstacle[] {
   const actual = observed.destinationShape;
   if (desired === undefined || actual === undefined) return [];
-  const { retyped } = planMend(desired, actual, dropped);
+  const { retyped } = planMend(desired, actual, { dropped });
   return observed.swapObstacles.flatMap((obstacle) => {
     const columns = obstacle.columns?.filter((column) => retyped.includes(column)) ?? [];
     return columns.length === 0 ? [] : [{ ...obstacle, columns }];

@@ -4,6 +4,7 @@ import { formatTableName, sameTable, type TableName } from '../core/table-name.t
 import { releasedState, type TableRecord } from '../core/table-state.ts';
 import { desiredShape } from './desired-shape.ts';
 import { acceptedExclusions, droppedColumns } from './exclusions.ts';
+import { needingParts, type NeedingPart } from './needing-parts.ts';
 import { publishes } from './published.ts';
 
 /** All that is known of one table of the file. */
@@ -18,6 +19,8 @@ export interface TableCase {
   readonly published: boolean;
   /** Columns of the destination that the next copy takes away. */
   readonly dropped: readonly string[];
+  /** What of it needs columns that the file leaves out. */
+  readonly needing: readonly NeedingPart[];
   /** There is a shadow for it at the destination, or an old table that a swap has put aside. */
   readonly hasShadow: boolean;
   /** The ledger knows its source or its destination in another pair: that one is retired first. */
@@ -47,6 +50,7 @@ export function tableCases(mirror: Mirror, observed: Observed, forget: boolean):
       desired:
         look.sourceShape === undefined ? undefined : desiredShape(mirror, table, look.sourceShape),
       dropped: droppedColumns(mirror, table, record, look.destinationShape),
+      needing: needingOf(table, look),
       hasShadow: record !== undefined && observed.shadows.includes(record.id),
       published: isMember(mirror, observed, source),
       moved: related.length > (record === undefined ? 0 : 1),
@@ -65,7 +69,17 @@ export function asAccepted(tableCase: TableCase, mirror: Mirror): TableCase {
     table: accepted,
     desired: sourceShape && desiredShape(mirror, accepted, sourceShape),
     dropped: droppedColumns(mirror, accepted, record, destinationShape),
+    needing: needingOf(accepted, observed),
   };
+}
+
+function needingOf(
+  table: MirrorTable,
+  { sourceShape, destinationShape }: ObservedTable,
+): NeedingPart[] {
+  return sourceShape === undefined || destinationShape === undefined
+    ? []
+    : needingParts(table, sourceShape, destinationShape);
 }
 
 /** A publication that is gone altogether is the mirror's matter, one of somebody else's the preflight's. */

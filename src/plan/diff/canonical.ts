@@ -70,13 +70,13 @@ function groupSteps({ steps }: Plan): Map<string, Step[]> {
 
 function tableSides(look: TableLook): Sides {
   const { tableCase, record, steps, isMirrored } = look;
-  const { desired, dropped } = tableCase;
+  const { desired } = tableCase;
   const actual = tableCase.observed.destinationShape;
   // Without a table at the source it would be refused.
   if (desired === undefined) return { actual: undefined, desired: undefined };
   const mend =
     actual !== undefined && isMended(tableCase, steps)
-      ? planMend(desired, actual, dropped)
+      ? planMend(desired, actual, tableCase)
       : NO_MEND;
   const shape = shapePair({ desired, actual, mend, isMirrored });
   const rows = rowSides(look);
