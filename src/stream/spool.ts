@@ -28,7 +28,7 @@ export async function writeSpool(session: Session, entries: readonly SpoolEntry[
   }
 }
 
-/** What an entry takes in the spool, in bytes. */
+/** What an entry takes in the spool at most, in bytes. */
 export function spoolBytes(entry: SpoolEntry): number {
   return entry.changes.reduce((bytes, { raw }) => bytes + raw.length + LENGTH_BYTES, 0);
 }
