@@ -6,16 +6,20 @@ import type { WrittenSpec } from './written.ts';
 
 type Likeness = 'equal' | 'cut' | 'different';
 
+/** The part of a spec that was cut: its own text, or that of a peer. */
+export type CutPart = { readonly kind: 'spec' } | { readonly kind: 'peer'; readonly name: string };
+
 /**
- * True when the newer spec, or a peer that both name, is in the order of its text a beginning of the older
- * one and no more; the last scalar may have been cut in its middle.
+ * The newer spec, or a peer that both name, when it is in the order of its text a beginning of the older
+ * one and no more; the last scalar may have been cut in its middle. Undefined when nothing looks cut off.
  */
-export function looksCutOff(newer: WrittenSpec, older: WrittenSpec): boolean {
-  if (compare(newer.spec, older.spec) === 'cut') return true;
-  return Object.entries(newer.peers).some(([name, peer]) => {
+export function findCutOff(newer: WrittenSpec, older: WrittenSpec): CutPart | undefined {
+  if (compare(newer.spec, older.spec) === 'cut') return { kind: 'spec' };
+  const peer = Object.entries(newer.peers).find(([name, spec]) => {
     const before = older.peers[name];
-    return before !== undefined && compare(peer, before) === 'cut';
+    return before !== undefined && compare(spec, before) === 'cut';
   });
+  return peer && { kind: 'peer', name: peer[0] };
 }
 
 function compare(newer: unknown, older: unknown): Likeness {

@@ -30,6 +30,8 @@ export interface Snapshot {
   readonly written: ReadonlyMap<string, WrittenSpec>;
   /** The peers that can be used, by name. */
   readonly peers: ReadonlyMap<string, Connection>;
+  /** The file of each of them. */
+  readonly peerFiles: ReadonlyMap<string, string>;
   /** By file and place. */
   readonly diagnostics: Diagnostic[];
   /** The files that could be read. */
@@ -104,6 +106,9 @@ export function readSnapshot(
     ),
     peers: new Map(
       [...peerSpecs].map(([name, spec]) => [name, resolveConnection(spec, peerSpecs)]),
+    ),
+    peerFiles: new Map(
+      [...peerSpecs.keys()].map((name) => [name, peers.get(name)?.[0]?.file?.path ?? '']),
     ),
     diagnostics: [...alone, ...found].sort(byPlace),
     ...digestFiles(files),

@@ -27,6 +27,8 @@ interface AppliedDocument {
     readonly removed: boolean;
     /** Not in the files of older versions. */
     readonly established?: boolean;
+    /** See KnownMirror; missing in files of older versions. */
+    readonly keepsTables?: boolean;
     readonly spec: MirrorSpec;
     readonly peers: Readonly<Record<string, ConnectionSpec>>;
     /** Tables on their way out, with their mirror's counter as it was. */
@@ -43,6 +45,7 @@ export function renderApplied({
   waiting,
   presence,
   isEstablished,
+  keepsTables,
 }: KnownMirror): string {
   const document: AppliedDocument = {
     apiVersion: 'bunnydb/v1',
@@ -53,6 +56,7 @@ export function renderApplied({
       specHash: mirror.specHash,
       removed: presence.kind === 'removed',
       established: isEstablished,
+      keepsTables,
       ...written,
       leaving: leaving.map(({ table }) => rowOf(table)),
       waiting: waiting.map(({ source }) => formatTableName(source)),
@@ -63,18 +67,12 @@ export function renderApplied({
 
 /** Equal when renderApplied would give the same text; costs less. */
 export function appliedKey(known: KnownMirror): string {
-  const { mirror, leaving, waiting, presence, isEstablished } = known;
+  const { mirror, leaving, waiting, presence, keepsTables, isEstablished } = known;
   const { specHash, file } = mirror;
   const rows = leaving.map(({ table }) => rowOf(table));
   const sources = waiting.map(({ source }) => source);
-  return JSON.stringify([
-    specHash,
-    file,
-    rows,
-    sources,
-    presence.kind === 'removed',
-    isEstablished,
-  ]);
+  const flags = [presence.kind === 'removed', keepsTables, isEstablished];
+  return JSON.stringify([specHash, file, rows, sources, flags]);
 }
 
 function rowOf(table: MirrorTable): AppliedDocument['applied']['leaving'][number] {
@@ -103,7 +101,8 @@ function readApplied(
   { apiVersion, kind, metadata, applied }: AppliedDocument,
 ): KnownMirror | undefined {
   if (kind !== 'AppliedMirror' || metadata.name !== name) return undefined;
-  const { file, specHash, removed, established, spec, peers, leaving, waiting } = applied;
+  const { file, specHash, removed, keepsTables, established } = applied;
+  const { spec, peers, leaving, waiting } = applied;
   const written: WrittenSpec = { spec, peers };
   const left = leaving.map(({ mirrorGeneration, ...table }) => ({
     ...spec,
@@ -126,6 +125,7 @@ function readApplied(
     waiting: mirror.tables.filter(({ source }) => waiting.includes(formatTableName(source))),
     presence: { kind: removed ? 'removed' : 'present' },
     missingSinceMs: undefined,
+    keepsTables: keepsTables === true,
     held: undefined,
     problems: [],
     isEstablished: established === true,

@@ -7,7 +7,7 @@ import type { SpecProblem } from '../../core/intent.ts';
 import type { Mirror, MirrorTable } from '../../core/mirror.ts';
 import { unacknowledgedEdits } from '../../core/field-change.ts';
 import { formatTableName, sameTable } from '../../core/table-name.ts';
-import { looksCutOff } from '../../spec/cut-off.ts';
+import { findCutOff, type CutPart } from '../../spec/cut-off.ts';
 import { describeDiagnostic, DIAGNOSTIC_REASONS, type Diagnostic } from '../../spec/diagnostic.ts';
 import type { Look } from '../../spec/load.ts';
 import type { Snapshot } from '../../spec/snapshot.ts';
@@ -156,19 +156,26 @@ function follow(known: KnownMirror, found: Found, files: Files): KnownMirror {
   // What is being taken down belongs to nothing any more.
   const isBound = known.isEstablished && known.presence.kind !== 'removed';
   const refused = isBound ? refusedEdits(known.mirror, found.mirror) : [];
-  if (refused.length > 0) return runOn(known, files, { held: undefined, problems: refused });
-  if (!isEdit || !looksCutOff(found.written, known.written)) return accept(known, found, files);
-  const sinceMs = known.held?.specHash === specHash ? known.held.sinceMs : undefined;
-  if (files.isWhole && isOver(sinceMs, files.moment)) return accept(known, found, files, sinceMs);
-  return runOn(known, files, {
-    held: { specHash, sinceMs: continued(sinceMs, files) },
-    problems: [cutOff(found.mirror)],
+  if (refused.length > 0) return runOn(known, found, files, { held: undefined, problems: refused });
+  const cut = isEdit ? findCutOff(found.written, known.written) : undefined;
+  if (cut === undefined) return accept(known, found, files);
+  // Whatever other files hold: this one is there, and its peers are.
+  const held = known.held?.specHash === specHash ? known.held : undefined;
+  if (isOver(held?.sinceMs, files.moment)) return accept(known, found, files, held?.wholeSinceMs);
+  return runOn(known, found, files, {
+    held: {
+      specHash,
+      sinceMs: held?.sinceMs ?? files.moment.nowMs,
+      wholeSinceMs: continued(held?.wholeSinceMs, files),
+    },
+    problems: [cutOff(found.mirror, cut, files)],
   });
 }
 
 /** Its file is there, and its last good spec goes on all the same. */
 function runOn(
   known: KnownMirror,
+  found: Found,
   files: Files,
   why: Pick<KnownMirror, 'held' | 'problems'>,
 ): KnownMirror {
@@ -178,6 +185,7 @@ function runOn(
     leaving: stillLeaving(known.leaving, files),
     presence: { kind: 'present' },
     missingSinceMs: undefined,
+    keepsTables: found.mirror.deletionPolicy === 'Retain',
   };
 }
 
@@ -205,6 +213,7 @@ function accept(
     waiting,
     presence: { kind: 'present' },
     missingSinceMs: undefined,
+    keepsTables: false,
     held: undefined,
     problems: waiting.map((table) => stillWritten(mirror, table, files)),
     isEstablished: known?.isEstablished ?? false,
@@ -278,9 +287,10 @@ function stillWritten(mirror: Mirror, table: MirrorTable, files: Files): SpecPro
   return unsettled(mirror, `${text}; it is taken over when that one has let go of it`);
 }
 
-function cutOff(mirror: Mirror): SpecProblem {
+function cutOff({ file }: Mirror, cut: CutPart, { snapshot }: Files): SpecProblem {
+  const cutFile = cut.kind === 'peer' ? snapshot.peerFiles.get(cut.name) : undefined;
   return unsettled(
-    mirror,
+    { file: cutFile ?? file },
     'this is the beginning of what was here before, as of a file that is not saved to its end; it is used when that was so for the whole removal grace',
   );
 }
@@ -299,7 +309,7 @@ function refusedEdits(before: Mirror, after: Mirror): SpecProblem[] {
   });
 }
 
-function unsettled({ file }: Mirror, message: string): SpecProblem {
+function unsettled({ file }: Pick<Mirror, 'file'>, message: string): SpecProblem {
   return { reason: 'Unsettled', text: `${file}:1:1: ${message}` };
 }
 

@@ -16,11 +16,24 @@ export interface KnownMirror {
   readonly presence: Presence;
   /** Of a file that is missing: see LeavingTable. */
   readonly missingSinceMs: number | undefined;
+  /**
+   * The file said Retain after `mirror` had said Delete, in a spec that was held and never taken up or back:
+   * dropped tables do not come again, so the milder of the two counts.
+   */
+  readonly keepsTables: boolean;
   /** A newer spec that looks cut off. */
-  readonly held: { readonly specHash: string; readonly sinceMs: number | undefined } | undefined;
+  readonly held: HeldSpec | undefined;
   readonly problems: readonly SpecProblem[];
   /** Its slot was made: an immutable field may not change any more just so. */
   readonly isEstablished: boolean;
+}
+
+export interface HeldSpec {
+  readonly specHash: string;
+  /** Monotonic: since when every look found it. */
+  readonly sinceMs: number;
+  /** Since when they could tell as well that what it leaves out is in no other file: see LeavingTable. */
+  readonly wholeSinceMs: number | undefined;
 }
 
 export interface LeavingTable {
@@ -37,9 +50,13 @@ export function tablesOf({ mirror, leaving, waiting }: KnownMirror): MirrorTable
 
 /** What the mirror's loop is told. */
 export function intentOf(known: KnownMirror): Intent {
-  const { mirror, leaving, presence, problems } = known;
+  const { mirror, leaving, presence, problems, keepsTables } = known;
   return {
-    mirror: { ...mirror, tables: tablesOf(known) },
+    mirror: {
+      ...mirror,
+      ...(keepsTables ? { deletionPolicy: 'Retain' } : {}),
+      tables: tablesOf(known),
+    },
     leaving: leaving.map(({ table }) => table.source),
     presence,
     problems,
