@@ -6,6 +6,7 @@ import {
   type DiagnosticCode,
   type Severity,
 } from '../spec/diagnostic.ts';
+import { printable } from '../core/printable.ts';
 import type { UnreadCode } from './unread-files.ts';
 
 export type ReportCode = DiagnosticCode | ChangeCode | UnreadCode;
@@ -47,7 +48,7 @@ export function formatJson({ diagnostics, isValid, base }: Report): string {
 }
 
 function textLine({ file, line, column, severity, ...diagnostic }: Diagnostic<string>): string {
-  return `${file}:${line}:${column}: ${severity}: ${withHint(diagnostic)}`;
+  return `${printable(file)}:${line}:${column}: ${severity}: ${withHint(diagnostic)}`;
 }
 
 const GITHUB_COMMANDS: Readonly<Record<Severity, string>> = {

@@ -303,10 +303,14 @@ function startupOptions(options: SessionOptions): string {
 
 async function tlsOptions(connection: Connection): Promise<ClientConfig['ssl']> {
   const { sslMode, sslRootCert, sslCert, sslKey } = connection;
-  const read = async (path: string): Promise<string> =>
-    readFile(path, 'utf8').catch((cause: unknown) => {
+  const read = async (path: string): Promise<string> => {
+    // Somebody may have written the key itself, also where no schema was asked.
+    if (/[\p{Cc}]|-----BEGIN/u.test(path))
+      throw new MirrorError('TlsUnavailable', 'a TLS file is named by something that is no path');
+    return readFile(path, 'utf8').catch((cause: unknown) => {
       throw new MirrorError('TlsUnavailable', `cannot read ${path}`, { cause });
     });
+  };
   const verifies = sslMode === 'verify-ca' || sslMode === 'verify-full';
   return {
     rejectUnauthorized: verifies,

@@ -1,4 +1,5 @@
 import type { SpecProblem } from '../core/intent.ts';
+import { printable } from '../core/printable.ts';
 
 /** Each thing that can be wrong with a file, and the reason that condition SpecAccepted gives for it. */
 export const DIAGNOSTIC_REASONS = {
@@ -47,7 +48,7 @@ export interface Place {
 /** A `note` is only good to know: what a change of a file that is right will do. */
 export type Severity = 'error' | 'warning' | 'note';
 
-/** One thing to say about one place of one file. `message` is one line and never holds a password. */
+/** One thing to say about one place of one file. `message` never holds a password; withHint makes it one line. */
 export interface Diagnostic<Code extends string = DiagnosticCode> extends Place {
   readonly severity: Severity;
   readonly code: Code;
@@ -71,13 +72,13 @@ export function hasErrors(diagnostics: readonly Diagnostic<string>[]): boolean {
   return diagnostics.some(({ severity }) => severity === 'error');
 }
 
-/** What is wrong and the way out, without the place. */
+/** What is wrong and the way out, on one line, without the place. */
 export function withHint({ message, hint }: Pick<Diagnostic, 'message' | 'hint'>): string {
-  return hint === undefined ? message : `${message} (${hint})`;
+  return printable(hint === undefined ? message : `${message} (${hint})`);
 }
 
 /** One line that editors and terminals make a link of: `file:line:column: message (hint)`. */
 export function describeDiagnostic(diagnostic: Diagnostic): string {
   const { file, line, column } = diagnostic;
-  return `${file}:${line}:${column}: ${withHint(diagnostic)}`;
+  return `${printable(file)}:${line}:${column}: ${withHint(diagnostic)}`;
 }

@@ -1,11 +1,12 @@
 /**
  * The schema validator's errors in the words of somebody who edits the file. A value that was
- * written is quoted only where it cannot be a password: numbers, and words out of a fixed list.
+ * written is quoted only where it cannot be a password: numbers that are in no password's place, and words
+ * out of a fixed list. So is the name of an unknown field: what lacks a space behind its colon is one too.
  */
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import { parseTableName } from '../core/table-name.ts';
 import type { Kind } from './document.ts';
-import { formatFieldPath, parsePointer, type FieldPath } from './field-path.ts';
+import { formatFieldPath, isFieldName, parsePointer, type FieldPath } from './field-path.ts';
 import { homesOfField, type SchemaNode } from './schemas.ts';
 import { nearest, onlyRelated } from './suggest.ts';
 import type { Finding } from './yaml-file.ts';
@@ -54,6 +55,7 @@ function explainUnknown(error: ErrorObject, path: FieldPath, kind: Kind): Findin
       hint: 'use {env: NAME} or {file: PATH}',
     };
   const known = Object.keys(schemaOf(error).properties ?? {});
+  if (!isFieldName(field)) return explainNoName(field, path, known);
   const meant = nearest(field, known) ?? onlyRelated(field, known);
   return {
     code: 'UnknownField',
@@ -61,6 +63,17 @@ function explainUnknown(error: ErrorObject, path: FieldPath, kind: Kind): Findin
     atKey: true,
     message: `${formatFieldPath([...path, field])} is not a known field`,
     hint: meant === undefined ? whereItBelongs(field, known, kind) : `did you mean ${meant}?`,
+  };
+}
+
+function explainNoName(field: string, path: FieldPath, known: readonly string[]): Finding {
+  const colon = field.includes(':') ? 'a colon needs a space behind it; ' : '';
+  return {
+    code: 'UnknownField',
+    path: [...path, field],
+    atKey: true,
+    message: `${formatFieldPath(path) || 'the document'} has an unknown field`,
+    hint: `${colon}known fields here: ${known.join(', ')}`,
   };
 }
 
@@ -73,7 +86,8 @@ function whereItBelongs(field: string, known: readonly string[], kind: Kind): st
 function explainType(error: ErrorObject, path: FieldPath): Finding {
   const { data } = error;
   const name = formatFieldPath(path) || 'the document';
-  if (path.at(-1) === 'password' && typeof data === 'string')
+  const isScalar = data !== null && typeof data !== 'object';
+  if (path.at(-1) === 'password' && isScalar)
     return {
       code: 'LiteralPassword',
       path,
@@ -81,6 +95,13 @@ function explainType(error: ErrorObject, path: FieldPath): Finding {
       hint: 'use {env: NAME} or {file: PATH}, and change the password if this was ever committed',
     };
   const wanted = schemaOf(error).$comment ?? TYPE_NAMES[String(error.params['type'])];
+  if (path.includes('password') && isScalar)
+    return {
+      code: 'WrongType',
+      path,
+      message: `${name} must be ${wanted}`,
+      hint: 'use {env: NAME} or {file: PATH}',
+    };
   return {
     code: 'WrongType',
     path,

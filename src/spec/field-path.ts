@@ -18,6 +18,13 @@ export function formatFieldPath(path: FieldPath): string {
   return text.replace(/^\./, '');
 }
 
+/** False for what may be no name at all: `password:hunter2` without a space is a key too. */
+export function isFieldName(key: string): boolean {
+  return /^[\p{L}\p{N}_$-]{1,100}$/u.test(key);
+}
+
 function formatKey(key: string): string {
-  return /^[\p{L}\p{N}_$-]{1,100}$/u.test(key) ? key : JSON.stringify(key.slice(0, 100));
+  if (isFieldName(key)) return key;
+  // An annotation's.
+  return /^[\p{L}\p{N}_$./-]{1,100}$/u.test(key) ? JSON.stringify(key) : '"…"';
 }

@@ -14,8 +14,12 @@ import {
   visit,
   type Document,
   type ErrorCode as YamlCode,
+  type Node,
+  type Pair,
+  type Scalar,
 } from 'yaml';
 import type { Diagnostic, DiagnosticCode, Place } from './diagnostic.ts';
+import { homesOfField, KINDS } from './schemas.ts';
 import { mirrorName, placeOf, YamlFile } from './yaml-file.ts';
 
 /** `file` is missing when the text could not be read as one YAML document. */
@@ -156,7 +160,7 @@ function explainSyntax(yamlCode: YamlCode): {
 /** Valid YAML that we do not take, and numbers that other programs read differently. */
 function refusedNodes(document: Document.Parsed, lines: LineCounter): Found[] {
   const found: Found[] = [];
-  visit(document, (_, node) => {
+  visit(document, (_, node, path) => {
     if (isPair(node) && isScalar(node.key) && node.key.value === '<<')
       found.push({
         severity: 'error',
@@ -178,12 +182,32 @@ function refusedNodes(document: Document.Parsed, lines: LineCounter): Found[] {
       found.push({
         severity: 'warning',
         code: 'AmbiguousNumber',
-        message: `${node.source} is read as ${node.value}; other YAML programs read an octal number`,
-        hint: `write ${node.value}`,
+        ...explainNumber(node, path),
         ...placeOf(node, lines),
       });
   });
   return found;
+}
+
+/** Quoted only in the place of a known field: elsewhere it may be a password. */
+function explainNumber(
+  { source, value }: Scalar,
+  path: readonly (Document | Node | Pair)[],
+): { message: string; hint: string } {
+  const keys = path.flatMap((above) =>
+    isPair(above) && isScalar(above.key) ? [String(above.key.value)] : [],
+  );
+  const isKnown = KINDS.some((kind) => homesOfField(kind, keys.at(-1) ?? '').length > 0);
+  if (!isKnown || keys.includes('password'))
+    return {
+      message:
+        'a number that begins with 0 is a decimal one here; other YAML programs read an octal number',
+      hint: 'leave out the 0 in front',
+    };
+  return {
+    message: `${source} is read as ${String(value)}; other YAML programs read an octal number`,
+    hint: `write ${String(value)}`,
+  };
 }
 
 function isBlank(contents: Document.Parsed['contents']): boolean {

@@ -1,5 +1,6 @@
 /** What a schema cannot say about one mirror or one peer. All findings, in the order of the file. */
 import { IANAZone } from 'luxon';
+import { printable } from '../core/printable.ts';
 import { ownerOfReservedSchema } from '../core/reserved-schema.ts';
 import {
   MAX_IDENTIFIER_BYTES,
@@ -104,6 +105,7 @@ function checkTableName(text: string, path: FieldPath): Finding[] {
   ];
 }
 
+import { printable } from '../core/printable.ts';
 /** What is written there would be gone: the progress of every mirror of that database, or the server itself. */
 function checkSchema({ schema }: TableName, path: FieldPath): Finding[] {
   const owner = ownerOfReservedSchema(schema);

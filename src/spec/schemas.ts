@@ -15,6 +15,8 @@ export interface SchemaNode {
   readonly $defs?: Readonly<Record<string, SchemaNode>>;
 }
 
+export const KINDS: readonly Kind[] = ['Mirror', 'Peer'];
+
 /** Where each schema lies, seen from src/spec and from dist/spec alike. */
 const SCHEMA_FILES: Readonly<Record<Kind, URL>> = {
   Mirror: new URL('../../schemas/mirror.schema.json', import.meta.url),

@@ -1,7 +1,7 @@
 import type { Diagnostic } from './diagnostic.ts';
 import type { Kind, SpecDocument } from './document.ts';
 import { explain } from './explain.ts';
-import { schemaErrors } from './schemas.ts';
+import { KINDS, schemaErrors } from './schemas.ts';
 import { nearest } from './suggest.ts';
 import type { Finding, YamlFile } from './yaml-file.ts';
 
@@ -12,8 +12,6 @@ export interface ValidationResult {
   readonly outline?: SpecDocument;
   readonly diagnostics: readonly Diagnostic[];
 }
-
-const KINDS: readonly Kind[] = ['Mirror', 'Peer'];
 
 /** Checks one file against the schema of its kind and says everything that is wrong with it. */
 export function validateFile(file: YamlFile): ValidationResult {

@@ -70,6 +70,11 @@ const REFUSALS: readonly Refusal[] = [
     change: { sslMode: 'verify-ca', sslRootCert: '/nonexistent/ca.pem' },
   },
   {
+    name: 'a key in the place of its path, which is not repeated',
+    code: 'TlsUnavailable',
+    change: { sslMode: 'verify-ca', sslKey: `-----BEGIN PRIVATE KEY-----\n${SECRET}\n` },
+  },
+  {
     name: 'a host that is not known',
     code: 'ConnectionFailed',
     change: { host: 'no-such-host.invalid' },

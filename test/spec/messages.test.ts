@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { DiagnosticCode } from '../../src/spec/diagnostic.ts';
+import { describeDiagnostic, type DiagnosticCode } from '../../src/spec/diagnostic.ts';
 import { lineOf, mirrorText, snapshotOf } from './files.ts';
 
 interface Case {
@@ -89,6 +89,39 @@ const CASES: readonly Case[] = [
       'a.yaml:7:58: spec.destination.password must not be written in the file (use {env: NAME} or {file: PATH}, and change the password if this was ever committed)',
     ],
     code: 'LiteralPassword',
+  },
+  {
+    name: 'a number for a password is refused and not repeated',
+    text: mirrorText(TABLES).replace(
+      'destination: to',
+      'destination: {host: h, database: d, user: u, password: 84731234}',
+    ),
+    expected: [
+      'a.yaml:7:58: spec.destination.password must not be written in the file (use {env: NAME} or {file: PATH}, and change the password if this was ever committed)',
+    ],
+    code: 'LiteralPassword',
+  },
+  {
+    name: 'a colon without a space behind it',
+    text: mirrorText(TABLES).replace(
+      'destination: to',
+      'destination: {host: h, database: d, user: u, port:5432}',
+    ),
+    expected: [
+      'a.yaml:7:48: spec.destination has an unknown field (a colon needs a space behind it; known fields here: host, port, database, user, password, sslMode, sslRootCert, sslCert, sslKey)',
+    ],
+    code: 'UnknownField',
+  },
+  {
+    name: 'a key in the place of its path',
+    text: mirrorText(TABLES).replace(
+      'destination: to',
+      'destination: {host: h, database: d, user: u, sslCert: c.crt, sslKey: "-----BEGIN PRIVATE KEY-----\\nx"}',
+    ),
+    expected: [
+      'a.yaml:7:72: spec.destination.sslKey must be the path of a PEM file, on one line, and not what is in that file (for example: /etc/bunnydb/client.key)',
+    ],
+    code: 'InvalidValue',
   },
   {
     name: 'a password from two places',
@@ -311,13 +344,47 @@ test('no message repeats a password, wherever it was put', () => {
     'host: u:hunter2@h',
     'port: hunter2',
     'sslMode: hunter2',
+    'password: 84731234',
+    'password: 084731234',
+    'password: {env: 84731234}',
+    'password: {env: 084731234}',
+    'password: {file: [84731234]}',
+    'pasword: 084731234',
+    '{host: h1, password:hunter2}',
+    '{"postgres://u:hunter2@h/db"}',
+    '"postgres://u:hunter2@h/db": 1',
+    'password=hunter2: 1',
+    'sslKey: |\n    -----BEGIN PRIVATE KEY-----\n    hunter2\n    -----END PRIVATE KEY-----',
+    'sslKey: >-\n    -----BEGIN PRIVATE KEY-----\n    hunter2\n    -----END PRIVATE KEY-----',
+    'sslCert: "hunter2\\nhunter2"',
+    'sslRootCert: "hunter2\\nhunter2"',
+    'password: {file: "hunter2\\nhunter2"}',
   ];
   for (const place of places) {
-    const peer = `apiVersion: bunnydb/v1\nkind: Peer\nmetadata: {name: p}\nspec:\n  ${place}\n`;
-    const { diagnostics } = snapshotOf({ 'p.yaml': peer });
-    assert.ok(diagnostics.length > 0, place);
-    assert.doesNotMatch(JSON.stringify(diagnostics), /hunter2/, place);
+    const peer = `apiVersion: bunnydb/v1\nkind: Peer\nmetadata: {name: p, annotations: {password:hunter2}}\nspec:\n  ${place}\n`;
+    const { diagnostics, peers } = snapshotOf({ 'p.yaml': peer });
+    assert.ok(diagnostics.length > 0 && !peers.has('p'), place);
+    assert.doesNotMatch(JSON.stringify(diagnostics), /hunter2|84731234/, place);
   }
+});
+
+test('every message is one line without control characters, whatever is in the files', () => {
+  const named = mirrorText(TABLES).replace('name: shop', 'name: "sh\\nop"');
+  const { diagnostics } = snapshotOf({
+    'a.yaml': named,
+    'b.yaml': named,
+    'c.yaml': mirrorText('  tables: [{source: "a\\u001b[31mb"}]\n', 'c'),
+    'd.yaml': mirrorText('  tables: [{source: "public.a\\u009bb"}]\n', 'd'),
+    'e.yaml': mirrorText('  tables: [{source: "public.a\\u009bb"}]\n', 'e'),
+  });
+  const lines = diagnostics.map(describeDiagnostic);
+  for (const line of lines) assert.doesNotMatch(line, /[\p{C}\u2028\u2029]/u);
+  const [name, , , , table, written] = lines;
+  assert.equal(lines.length, 7);
+  assert.match(name ?? '', /: metadata.name must be lower-case/);
+  assert.match(lines[1] ?? '', /Mirror sh\\u\{a\}op is also in b.yaml/);
+  assert.match(table ?? '', /^c.yaml:8:21: spec.tables\[0\].source must be schema.table$/);
+  assert.match(written ?? '', /: public.a\\u\{9b\}b is written by mirror e too/);
 });
 
 test('a number that other programs read as octal is a warning, and the mirror is used', () => {

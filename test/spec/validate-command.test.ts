@@ -86,10 +86,10 @@ test('json', async (t) => {
 });
 
 test('github: escaped, with the totals', async (t) => {
-  const name = mirrorText(`${TABLES}      "100%\\n": 1\n`);
-  assert.deepEqual(await run(t, name, 'github'), {
+  const row = '{source: "public.100%\\n"}';
+  assert.deepEqual(await run(t, mirrorText(`  tables: [${row}, ${row}]\n`), 'github'), {
     code: 3,
-    text: `::error file=D/a%2Cb.yaml,line=10,col=7,endLine=10,endColumn=15,title=UnknownField::spec.tables[0]."100%25\\n" is not a known field (known fields here: source, destination, excludeColumns, resyncGeneration, resyncStrategy)
+    text: `::error file=D/a%2Cb.yaml,line=8,col=48,endLine=8,endColumn=63,title=DuplicateTable::public.100%25\\u{a} is the source of spec.tables[0] already (a table can be in a mirror once; use a second mirror)
 invalid: 1 error, 0 warnings (3 files, 0 valid mirrors)
 `,
   });

@@ -6,6 +6,7 @@
 import type { SpecProblem } from '../../core/intent.ts';
 import type { Mirror, MirrorTable } from '../../core/mirror.ts';
 import { unacknowledgedEdits } from '../../core/field-change.ts';
+import { printable } from '../../core/printable.ts';
 import { formatTableName, sameTable } from '../../core/table-name.ts';
 import { findCutOff, type CutPart } from '../../spec/cut-off.ts';
 import { describeDiagnostic, DIAGNOSTIC_REASONS, type Diagnostic } from '../../spec/diagnostic.ts';
@@ -304,13 +305,15 @@ function refusedEdits(before: Mirror, after: Mirror): SpecProblem[] {
         : 'raise spec.resyncGeneration with it, which copies every table again';
     return {
       reason: 'ImmutableFieldChanged',
-      text: `${after.file}:1:1: ${field} is ${String(to)} now, and what was copied belongs to ${String(from)}; take the edit back, or ${wayOut}`,
+      text: printable(
+        `${after.file}:1:1: ${field} is ${String(to)} now, and what was copied belongs to ${String(from)}; take the edit back, or ${wayOut}`,
+      ),
     };
   });
 }
 
 function unsettled({ file }: Pick<Mirror, 'file'>, message: string): SpecProblem {
-  return { reason: 'Unsettled', text: `${file}:1:1: ${message}` };
+  return { reason: 'Unsettled', text: printable(`${file}:1:1: ${message}`) };
 }
 
 /** A mirror that runs keeps its own status, and so does the one that a broken file held. */
