@@ -33,8 +33,9 @@ export async function wait(
   out: Output,
 ): Promise<number> {
   const deadlineMs = systemClock.monotonicMs() + options.timeoutMs;
+  const say = onlyChanges(out);
   for (;;) {
-    const mirrors = await selectMirrors(options.dir, name, out);
+    const mirrors = await say((told) => selectMirrors(options.dir, name, told));
     if (mirrors === undefined) return EXIT.invalidFiles;
     const table = resyncedTable(options);
     const lacking = table && mirrors.find((mirror) => !findTable(mirror, table));
@@ -56,6 +57,18 @@ export async function wait(
     }
     await systemClock.sleep(POLL_MS, options.signal);
   }
+}
+
+/** Runs what says something at each look: it is passed on when it is not what the last look said. */
+function onlyChanges(out: Output): <T>(look: (out: Output) => Promise<T>) => Promise<T> {
+  let last = '';
+  return async (look) => {
+    let said = '';
+    const result = await look({ ...out, error: (text) => void (said += text) });
+    if (said !== '' && said !== last) out.error(said);
+    last = said;
+    return result;
+  };
 }
 
 interface Verdict {

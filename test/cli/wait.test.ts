@@ -28,12 +28,17 @@ interface Waited {
 }
 
 /** One look at a status in which users differs from its source, so that the mirror is stalled. */
-async function waitFor(goal: string, orders: object): Promise<Waited> {
+async function waitFor(
+  goal: string,
+  orders: object,
+  { timeoutMs = 0, beside = '' }: { timeoutMs?: number; beside?: string } = {},
+): Promise<Waited> {
   const dir = await mkdtemp(join(tmpdir(), 'mirrors-'));
   try {
     await writeFile(join(dir, 'from.yaml'), SOURCE_PEER);
     await writeFile(join(dir, 'to.yaml'), DESTINATION_PEER);
     await writeFile(join(dir, 'shop.yaml'), mirrorText(TABLES));
+    if (beside !== '') await writeFile(join(dir, 'x.yaml'), beside);
     const { mirrors } = await loadDirectory(dir);
     const trouble = `public.users: ${DIFFERS.message}. ${DIFFERS.hint}`;
     const status = {
@@ -54,7 +59,7 @@ async function waitFor(goal: string, orders: object): Promise<Waited> {
     let stderr = '';
     const out = { print: () => undefined, error: (text: string) => void (stderr += text) };
     const { signal } = new AbortController();
-    const code = await wait('shop', { dir, statusDir, for: goal, timeoutMs: 0, signal }, out);
+    const code = await wait('shop', { dir, statusDir, for: goal, timeoutMs, signal }, out);
     return { code, stderr };
   } finally {
     await rm(dir, { recursive: true });
@@ -106,4 +111,14 @@ test('another table’s trouble does not end the wait for this one, its own does
 
 test('the whole mirror is not Ready while one table needs a human', async () => {
   assert.equal((await waitFor('Ready', LIVE)).code, EXIT.failed);
+});
+
+test('what is wrong with another file is said once, and not at each look', async () => {
+  const { code, stderr } = await waitFor(
+    'resync=public.orders',
+    { phase: 'Copying', resyncStatus: 'in_progress' },
+    { timeoutMs: 300, beside: 'foo: [\n' },
+  );
+  assert.equal(code, EXIT.timedOut);
+  assert.equal(stderr.match(/x\.yaml:/g)?.length, 1, stderr);
 });
