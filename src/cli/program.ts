@@ -91,7 +91,7 @@ interface RunFlags extends Directories, Pick<RunOptions, 'once' | 'http'> {
 
 function addValidate(root: Command, { out, isGithub, exit }: Environment): void {
   verb(root, 'validate', 'check mirror files, without any database')
-    .argument('[paths...]', 'files and directories (default: --dir)')
+    .argument('[paths...]', 'files and directories (default: --dir)', parsePath)
     .addOption(
       new Option('-o, --output <format>', 'github by itself under GITHUB_ACTIONS').choices([
         'text',
@@ -302,6 +302,12 @@ function withStatusDir(command: Command): Command {
 
 function resolveDirectories<T extends Directories>(options: T): T & { statusDir: string } {
   return { ...options, statusDir: options.statusDir ?? join(options.dir, 'status') };
+}
+
+/** `-` is how others are told to read what is piped into them. */
+function parsePath(text: string, before: readonly string[] = []): string[] {
+  if (text !== '' && text !== '-') return [...before, text];
+  throw new InvalidArgumentError('It is a file or a directory; nothing is read from a pipe.');
 }
 
 function parseGoal(text: string): string {

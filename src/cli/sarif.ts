@@ -35,6 +35,7 @@ const RULES: Readonly<Record<ReportCode, string>> = {
   IncompleteCertificate: 'A certificate without its key, or a key without its certificate',
   DuplicateTable: 'A table that is listed twice',
   DestinationConflict: 'A table that two mirrors write',
+  PublicationConflict: 'A publication that another mirror makes and drops',
   Loop: 'Changes that would go round for ever',
   NotSupported: 'Something that this version does not do',
   NotRead: 'A file that is never read',

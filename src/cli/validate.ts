@@ -80,10 +80,11 @@ function withRepositoryPaths(report: Report): Report {
   return { ...report, diagnostics };
 }
 
-/** What was asked about one directory: all of it, or only the named files. */
+/** What was asked about one directory: all of it, and files by their names, which may have any ending. */
 interface FileSet {
   readonly folder: string;
-  readonly named: readonly string[] | 'all';
+  readonly isWhole: boolean;
+  readonly named: readonly string[];
 }
 
 interface CheckedSet {
@@ -103,23 +104,31 @@ async function groupByDirectory(paths: readonly string[]): Promise<FileSet[]> {
     );
     const folder = isFolder ? path : dirname(path);
     const known = sets.get(resolve(folder));
-    const named = isFolder || known?.named === 'all' ? 'all' : [...(known?.named ?? []), path];
-    sets.set(resolve(folder), { folder, named });
+    sets.set(resolve(folder), {
+      folder,
+      isWhole: isFolder || known?.isWhole === true,
+      named: [...(known?.named ?? []), ...(isFolder ? [] : [path])],
+    });
   }
   return [...sets.values()];
 }
 
-async function checkSet({ folder, named }: FileSet, revision?: string): Promise<CheckedSet> {
-  const snapshot = await loadPaths(named === 'all' ? [folder] : [folder, ...named]);
-  const wanted = named === 'all' ? undefined : new Set(named.map((path) => resolve(path)));
-  const isWanted = (path: string): boolean => wanted?.has(resolve(path)) ?? true;
+async function checkSet(
+  { folder, isWhole, named }: FileSet,
+  revision?: string,
+): Promise<CheckedSet> {
+  const snapshot = await loadPaths([folder, ...named]);
+  const wanted = new Set(named.map((path) => resolve(path)));
+  const isWanted = (path: string): boolean => isWhole || wanted.has(resolve(path));
   const about = {
     files: snapshot.files.filter(({ path }) => isWanted(path)).length,
     validMirrors: snapshot.mirrors.filter(({ file }) => isWanted(file)).length,
   };
   const told = [
     ...snapshot.diagnostics.filter(({ file }) => isWanted(file)),
-    ...(named === 'all' ? await findUnread(folder, about.files) : []),
+    ...(isWhole ? await findUnread(folder, about.files) : []).filter(
+      ({ file }) => !wanted.has(resolve(file)),
+    ),
   ];
   // A folder that is not there was told of as unreadable.
   if (revision === undefined || !existsSync(folder)) return { ...about, diagnostics: told };

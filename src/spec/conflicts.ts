@@ -1,6 +1,6 @@
 /**
- * What is wrong between mirrors: two that write one table, and tables whose changes would go round
- * for ever. Both sides are refused, since which came first cannot be told from files: the one that
+ * What is wrong between mirrors: two that write one table, tables whose changes would go round for ever,
+ * and the publication of another one. Both sides of the first two are refused, since which came first cannot be told from files: the one that
  * runs already goes on with its last good spec.
  */
 import type { Connection, Mirror } from '../core/mirror.ts';
@@ -28,7 +28,7 @@ interface Arrow {
   readonly to: string;
 }
 
-/** Every conflict among these mirrors, each reported at both of its ends. */
+/** Every conflict among these mirrors, each reported at all the ends that can be at fault. */
 export function findConflicts(candidates: readonly Candidate[]): Conflict[] {
   const arrows = candidates.flatMap((candidate) =>
     candidate.mirror.tables.map((table, index) => ({
@@ -38,7 +38,31 @@ export function findConflicts(candidates: readonly Candidate[]): Conflict[] {
       to: tableAt(candidate.mirror.destination, table.destination),
     })),
   );
-  return [...findSharedDestinations(arrows), ...findLoops(arrows)];
+  return [
+    ...findSharedDestinations(arrows),
+    ...findLoops(arrows),
+    ...findTakenPublications(candidates),
+  ];
+}
+
+/** What a mirror manages is altered and dropped with it. A server has many addresses, a database one name. */
+function findTakenPublications(candidates: readonly Candidate[]): Conflict[] {
+  const keyOf = ({ publication, source }: Mirror): string =>
+    JSON.stringify([publication.name, source.database]);
+  const managed = candidates.filter(({ mirror }) => mirror.publication.managed);
+  const owners = new Map(managed.map((candidate) => [keyOf(candidate.mirror), candidate]));
+  return candidates.flatMap((candidate) => {
+    const { publication } = candidate.mirror;
+    const owner = publication.managed ? undefined : owners.get(keyOf(candidate.mirror));
+    if (owner === undefined) return [];
+    const finding: Finding = {
+      code: 'PublicationConflict',
+      path: ['spec', 'publication'],
+      message: `${publication.name} is the publication that mirror ${owner.mirror.name} makes and drops (${owner.file.path})`,
+      hint: 'name one that a DBA owns, or leave the field out',
+    };
+    return [{ candidate, finding }];
+  });
 }
 
 function findSharedDestinations(arrows: readonly Arrow[]): Conflict[] {

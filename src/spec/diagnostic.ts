@@ -32,6 +32,7 @@ export const DIAGNOSTIC_REASONS = {
   DuplicateTable: 'SemanticInvalid',
   DestinationConflict: 'SemanticInvalid',
   Loop: 'SemanticInvalid',
+  PublicationConflict: 'SemanticInvalid',
   NotSupported: 'SemanticInvalid',
 } as const satisfies Record<string, SpecProblem['reason']>;
 

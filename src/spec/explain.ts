@@ -124,7 +124,8 @@ function describe(data: unknown): string {
   if (Array.isArray(data)) return 'a list';
   if (typeof data === 'object') return 'a mapping';
   if (typeof data === 'string') return 'text';
-  return `${typeof data === 'boolean' ? '' : 'the number '}${JSON.stringify(data)}`;
+  // Not as JSON, which has no infinite number.
+  return typeof data === 'number' ? `the number ${String(data)}` : JSON.stringify(data);
 }
 
 function typeHint({ data, params }: ErrorObject, path: FieldPath): string | undefined {

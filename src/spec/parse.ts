@@ -5,6 +5,7 @@
 import {
   CST,
   isAlias,
+  isMap,
   isNode,
   isPair,
   isScalar,
@@ -17,14 +18,17 @@ import {
   type Node,
   type Pair,
   type Scalar,
+  type YAMLMap,
 } from 'yaml';
 import type { Diagnostic, DiagnosticCode, Place } from './diagnostic.ts';
 import { homesOfField, KINDS } from './schemas.ts';
-import { mirrorName, placeOf, YamlFile } from './yaml-file.ts';
+import { identityOf, mirrorName, placeOf, YamlFile, type Identity } from './yaml-file.ts';
 
 /** `file` is missing when the text could not be read as one YAML document. */
 export interface ParseResult {
   readonly file?: YamlFile;
+  /** There without `file` too, as far as can be told. */
+  readonly identity?: Identity | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -33,6 +37,9 @@ const MAX_DEPTH = 100;
 
 /** After these the rest are echoes of the first. */
 const MAX_SYNTAX_ERRORS = 20;
+
+/** Nobody reads more about one file, and each costs a search for its place. */
+const MAX_REFUSED = 100;
 
 /** Our words for the parser's, which may quote the file, and with it a password. */
 const SYNTAX_MESSAGES: Partial<Record<YamlCode, readonly [message: string, hint?: string]>> = {
@@ -76,7 +83,8 @@ export function parseFile(path: string, text: string): ParseResult {
   const documents = parseAllDocuments(text.replace(/^\uFEFF/, ''), {
     prettyErrors: false,
     strict: true,
-    uniqueKeys: true,
+    // By us, in refusedNodes: the parser compares each key with all others.
+    uniqueKeys: false,
     stringKeys: true,
     version: '1.2',
     schema: 'core',
@@ -88,8 +96,9 @@ export function parseFile(path: string, text: string): ParseResult {
     ? mergeConflicts(path, text)
     : [];
   if (conflicts.length > 0) return { diagnostics: conflicts };
-  const [document, second] = documents;
-  if (document === undefined || (document.errors.length === 0 && isBlank(document.contents)))
+  // A `---` at the end begins nothing.
+  const [document, second] = documents.slice(0, documents.findLastIndex(isWritten) + 1);
+  if (document === undefined)
     return failed({
       path,
       code: 'EmptyFile',
@@ -116,7 +125,10 @@ function readDocument(path: string, document: Document.Parsed, lines: LineCounte
   const unusable = diagnostics.some(({ code }) =>
     ['YamlSyntax', 'TabIndentation', 'AliasRefused'].includes(code),
   );
-  return unusable ? { diagnostics } : { file: new YamlFile(path, document, lines), diagnostics };
+  const identity = identityOf(document);
+  return unusable
+    ? { identity, diagnostics }
+    : { file: new YamlFile(path, document, lines), identity, diagnostics };
 }
 
 type Found = Omit<Diagnostic, 'file' | 'mirror'>;
@@ -141,12 +153,6 @@ function explainSyntax(yamlCode: YamlCode): {
   message: string;
   hint?: string;
 } {
-  if (yamlCode === 'DUPLICATE_KEY')
-    return {
-      code: 'DuplicateKey',
-      message: 'this field is written twice',
-      hint: 'keep one of the two',
-    };
   if (yamlCode === 'TAB_AS_INDENT')
     return {
       code: 'TabIndentation',
@@ -157,12 +163,18 @@ function explainSyntax(yamlCode: YamlCode): {
   return { code: 'YamlSyntax', message, ...(hint === undefined ? {} : { hint }) };
 }
 
-/** Valid YAML that we do not take, and numbers that other programs read differently. */
+/** Valid YAML that we do not take, and numbers that other programs read differently. The first of each kind. */
 function refusedNodes(document: Document.Parsed, lines: LineCounter): Found[] {
-  const found: Found[] = [];
+  const found = new Map<DiagnosticCode, Found[]>();
+  // All nodes are looked at, however many are refused: one alias makes a file unusable.
+  const tell = (one: Found): void => {
+    const alike = found.get(one.code) ?? [];
+    if (alike.length < MAX_REFUSED) found.set(one.code, [...alike, one]);
+  };
   visit(document, (_, node, path) => {
+    if (isMap(node)) repeatedKeys(node, lines).forEach(tell);
     if (isPair(node) && isScalar(node.key) && node.key.value === '<<')
-      found.push({
+      tell({
         severity: 'error',
         code: 'MergeKeyRefused',
         message: 'merge keys (<<) are not supported',
@@ -170,7 +182,7 @@ function refusedNodes(document: Document.Parsed, lines: LineCounter): Found[] {
         ...placeOf(node.key, lines),
       });
     if (isAlias(node) || (isNode(node) && node.anchor !== undefined))
-      found.push({
+      tell({
         severity: 'error',
         code: 'AliasRefused',
         // Not by its name: that may be a password that begins with * or &.
@@ -179,14 +191,32 @@ function refusedNodes(document: Document.Parsed, lines: LineCounter): Found[] {
         ...placeOf(node, lines),
       });
     if (isScalar(node) && /^[-+]?0\d+$/.test(node.source ?? '') && typeof node.value === 'number')
-      found.push({
+      tell({
         severity: 'warning',
         code: 'AmbiguousNumber',
         ...explainNumber(node, path),
         ...placeOf(node, lines),
       });
   });
-  return found;
+  return [...found.values()].flat();
+}
+
+function repeatedKeys(map: YAMLMap, lines: LineCounter): Found[] {
+  const seen = new Set<unknown>();
+  return map.items.flatMap(({ key }) => {
+    const name = isScalar(key) ? key.value : undefined;
+    if (!isScalar(key) || !seen.has(name)) {
+      seen.add(name);
+      return [];
+    }
+    return {
+      severity: 'error',
+      code: 'DuplicateKey',
+      message: 'this field is written twice',
+      hint: 'keep one of the two',
+      ...placeAt(lines, key.range?.[0] ?? 0),
+    };
+  });
 }
 
 /** Quoted only in the place of a known field: elsewhere it may be a password. */
@@ -195,7 +225,9 @@ function explainNumber(
   path: readonly (Document | Node | Pair)[],
 ): { message: string; hint: string } {
   const keys = path.flatMap((above) =>
-    isPair(above) && isScalar(above.key) ? [String(above.key.value)] : [],
+    isPair(above) && isScalar(above.key) && typeof above.key.value === 'string'
+      ? [above.key.value]
+      : [],
   );
   const isKnown = KINDS.some((kind) => homesOfField(kind, keys.at(-1) ?? '').length > 0);
   if (!isKnown || keys.includes('password'))
@@ -210,8 +242,9 @@ function explainNumber(
   };
 }
 
-function isBlank(contents: Document.Parsed['contents']): boolean {
-  return contents === null || (isScalar(contents) && contents.value === null);
+function isWritten({ contents, errors }: Document.Parsed): boolean {
+  const isBlank = contents === null || (isScalar(contents) && contents.value === null);
+  return errors.length > 0 || !isBlank;
 }
 
 /** What git leaves where two commits touched one line. All other errors are echoes of these. */

@@ -14,7 +14,7 @@ import { checkMirror, checkPeer } from './rules.ts';
 import { nearest } from './suggest.ts';
 import { validateFile } from './validate.ts';
 import { writtenSpec, type WrittenSpec } from './written.ts';
-import type { Finding, YamlFile } from './yaml-file.ts';
+import type { Finding, Identity, YamlFile } from './yaml-file.ts';
 
 /** One file as it was found: its bytes, or why there are none. */
 export interface SourceFile {
@@ -53,6 +53,8 @@ export interface Snapshot {
 export interface Entry {
   readonly diagnostics: readonly Diagnostic[];
   readonly file?: YamlFile;
+  /** Of a file that is no YAML, as far as can be told. */
+  readonly identity?: Identity | undefined;
   /** Only when the schema accepts it; rules may still object. */
   readonly document?: SpecDocument;
   /** There also when the schema objects to nothing but unknown fields. */
@@ -80,11 +82,13 @@ export function readSnapshot(
   { neighbours = [], parsed = new Map() }: SnapshotOptions = {},
 ): Snapshot {
   const entries = readEntries(files, parsed);
-  const peers = peersByName([...entries, ...neighbours.map(readEntry)]);
+  const all = [...entries, ...neighbours.map(readEntry)];
+  const peers = peersByName(all);
   const peerSpecs = usableSpecs(peers);
+  const unread = all.filter(({ file }) => file === undefined);
   const between = [
     ...reportDuplicates(entries),
-    ...entries.flatMap((entry) => reportPeers(entry, peers, peerSpecs)),
+    ...entries.flatMap((entry) => reportPeers(entry, { peers, usable: peerSpecs, unread })),
   ];
   const alone = [...entries.flatMap(({ diagnostics }) => diagnostics), ...between];
   const badFiles = new Set(
@@ -141,7 +145,8 @@ function readEntry({ path, content }: SourceFile): Entry {
     };
   }
   const parsed = parseFile(path, text);
-  if (parsed.file === undefined) return { diagnostics: parsed.diagnostics };
+  if (parsed.file === undefined)
+    return { identity: parsed.identity, diagnostics: parsed.diagnostics };
   const { file } = parsed;
   const { document, outline, diagnostics: schema } = validateFile(file);
   const diagnostics = [...parsed.diagnostics, ...schema];
@@ -168,43 +173,37 @@ function decode(content: Uint8Array): string | undefined {
 function reportDuplicates(entries: readonly Entry[]): Diagnostic[] {
   const files = new Map<string, YamlFile[]>();
   for (const { file } of entries) {
-    const identity = file === undefined ? undefined : identityOf(file);
-    if (file !== undefined && identity !== undefined)
-      files.set(identity, [...(files.get(identity) ?? []), file]);
+    if (file?.identity === undefined) continue;
+    const name = describeIdentity(file.identity);
+    files.set(name, [...(files.get(name) ?? []), file]);
   }
-  return [...files].flatMap(([identity, sharing]) =>
+  return [...files].flatMap(([name, sharing]) =>
     sharing.flatMap((file) => {
       const other = sharing.find((candidate) => candidate !== file);
-      return other === undefined ? [] : [file.report(duplicateName(identity, other))];
+      return other === undefined ? [] : [file.report(duplicateName(name, other))];
     }),
   );
 }
 
-function duplicateName(identity: string, other: YamlFile): Finding {
+function duplicateName(name: string, other: YamlFile): Finding {
   const path = ['metadata', 'name'];
   return {
     code: 'DuplicateName',
     path,
-    message: `${identity} is also in ${other.path}:${other.place(path).line}`,
+    message: `${name} is also in ${other.path}:${other.place(path).line}`,
     hint: 'give one of them another name; until then neither is used',
   };
 }
 
-/** `Mirror shop`, also of a file with other errors: its name is taken all the same. */
-function identityOf({ data }: YamlFile): string | undefined {
-  const { kind, metadata } =
-    (data as { kind?: unknown; metadata?: { name?: unknown } | null }) ?? {};
-  const name = metadata?.name;
-  return (kind === 'Mirror' || kind === 'Peer') && typeof name === 'string'
-    ? `${kind} ${name}`
-    : undefined;
+/** `Mirror shop` */
+function describeIdentity({ kind, name }: Identity): string {
+  return `${kind} ${name}`;
 }
 
 function peersByName(entries: readonly Entry[]): PeerEntries {
   const peers = new Map<string, Entry[]>();
   for (const entry of entries) {
-    const [kind, name] =
-      (entry.file === undefined ? undefined : identityOf(entry.file))?.split(' ', 2) ?? [];
+    const { kind, name } = entry.file?.identity ?? {};
     if (kind === 'Peer' && name !== undefined) peers.set(name, [...(peers.get(name) ?? []), entry]);
   }
   return peers;
@@ -221,29 +220,41 @@ function usableSpecs(peers: PeerEntries): Map<string, ConnectionSpec> {
   return specs;
 }
 
-function reportPeers(
-  { file, outline }: Entry,
-  peers: PeerEntries,
-  usable: ReadonlyMap<string, ConnectionSpec>,
-): Diagnostic[] {
+interface PeerLook {
+  readonly peers: PeerEntries;
+  readonly usable: ReadonlyMap<string, ConnectionSpec>;
+  /** Of files that are no YAML: what they hold can be told from a few only. */
+  readonly unread: readonly Entry[];
+}
+
+function reportPeers({ file, outline }: Entry, look: PeerLook): Diagnostic[] {
   if (file === undefined || outline?.kind !== 'Mirror') return [];
   const { spec } = outline;
   return (['source', 'destination'] as const).flatMap((side) => {
     const name = spec[side];
-    if (typeof name !== 'string' || usable.has(name)) return [];
-    return [file.report({ path: ['spec', side], ...explainPeer(name, peers) })];
+    if (typeof name !== 'string' || look.usable.has(name)) return [];
+    return [file.report({ path: ['spec', side], ...explainPeer(name, look) })];
   });
 }
 
-function explainPeer(name: string, peers: PeerEntries): Omit<Finding, 'path'> {
-  const broken = peers.get(name)?.[0]?.file?.path;
+function explainPeer(name: string, { peers, unread }: PeerLook): Omit<Finding, 'path'> {
+  const isMeant = ({ identity }: Entry): boolean =>
+    identity?.kind === 'Peer' && identity.name === name;
+  const broken = peers.get(name)?.[0] ?? unread.find(isMeant);
   if (broken !== undefined)
     return {
       code: 'InvalidPeer',
-      message: `peer ${name} has errors (${broken})`,
+      message: `peer ${name} has errors (${pathOf(broken)})`,
       hint: 'correct that file',
     };
   const meant = nearest(name, [...peers.keys()]);
+  const unknown = unread.filter(({ identity }) => identity === undefined).map(pathOf);
+  if (meant === undefined && unknown.length > 0)
+    return {
+      code: 'UnknownPeer',
+      message: `no peer ${name} is in the files that can be read`,
+      hint: `correct ${unknown.join(', ')} first`,
+    };
   return {
     code: 'UnknownPeer',
     message: `there is no peer ${name}`,
@@ -252,6 +263,10 @@ function explainPeer(name: string, peers: PeerEntries): Omit<Finding, 'path'> {
         ? 'add a file of kind Peer, or write the connection here'
         : `did you mean ${meant}?`,
   };
+}
+
+function pathOf({ file, diagnostics }: Entry): string {
+  return file?.path ?? diagnostics[0]?.file ?? '';
 }
 
 /** The contents of files in short, to tell whether anything changed before anything is parsed. */

@@ -13,6 +13,16 @@ export interface ValidationResult {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** Nobody reads more about one file, and each costs a search for its place. */
+const MAX_FINDINGS = 100;
+
+const TOO_MANY: Finding = {
+  code: 'InvalidValue',
+  path: [],
+  message: `there is more: only ${MAX_FINDINGS} errors of a file are told`,
+  hint: 'is this the file that was meant?',
+};
+
 /** Checks one file against the schema of its kind and says everything that is wrong with it. */
 export function validateFile(file: YamlFile): ValidationResult {
   if (!isMapping(file.data)) {
@@ -26,7 +36,10 @@ export function validateFile(file: YamlFile): ValidationResult {
   if (kind !== undefined) {
     for (const error of schemaErrors(kind, file.data)) {
       const finding = explain(error, kind);
-      if (finding !== undefined && !isKnown(finding)) findings.push(finding);
+      if (finding === undefined || isKnown(finding)) continue;
+      if (findings.push(finding) < MAX_FINDINGS) continue;
+      findings.push(TOO_MANY);
+      break;
     }
   }
   const diagnostics = findings.map((finding) => file.report(finding));

@@ -1,5 +1,6 @@
 import { isMap, isScalar, isSeq, LineCounter, type Document, type Node, type Pair } from 'yaml';
 import type { Diagnostic, DiagnosticCode, Place } from './diagnostic.ts';
+import type { Kind } from './document.ts';
 import type { FieldPath } from './field-path.ts';
 
 /** What a rule says about a field; the file adds where that is. */
@@ -17,6 +18,7 @@ export class YamlFile {
   readonly path: string;
   readonly data: unknown;
   readonly mirror: string | undefined;
+  readonly identity: Identity | undefined;
   readonly #document: Document.Parsed;
   readonly #lines: LineCounter;
 
@@ -26,6 +28,7 @@ export class YamlFile {
     this.#lines = lines;
     this.data = document.toJS();
     this.mirror = mirrorName(document);
+    this.identity = identityOf(document);
   }
 
   /** Turns a finding into a diagnostic with its place. */
@@ -74,6 +77,19 @@ export function placeOf(node: Node | undefined, lines: LineCounter): Place {
   if (!isScalar(node)) return place;
   const to = lines.linePos(end);
   return { ...place, endLine: to.line, endColumn: to.col };
+}
+
+export interface Identity {
+  readonly kind: Kind;
+  readonly name: string;
+}
+
+/** What a document is called, as far as can be told: also one with errors, whose name is taken all the same. */
+export function identityOf(document: Document.Parsed): Identity | undefined {
+  const [kind, name] = [document.getIn(['kind']), document.getIn(['metadata', 'name'])];
+  return (kind === 'Mirror' || kind === 'Peer') && typeof name === 'string'
+    ? { kind, name }
+    : undefined;
 }
 
 /** The mirror that a document is about, as far as can be told: also from a broken one. */

@@ -73,7 +73,10 @@ test('an empty directory is a lost mount; a Peer alone is not', async (t) => {
   await folder.look();
   await folder.look(10 * GRACE_MS);
   assert.deepEqual(folder.sketch(), LOST);
-  assert.match(folder.why('shop'), /taken for a lost mount: leave one in it, a Peer will do$/);
+  assert.match(
+    folder.why('shop'),
+    /has no mirror file, which is taken for a lost mount: leave one in it, a Peer will do$/,
+  );
   assert.equal(folder.last.againMs, undefined, 'nothing is counted');
   folder.write('from.yaml', PEER);
   await folder.look();

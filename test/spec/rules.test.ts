@@ -67,6 +67,41 @@ test('a peer with errors is told in its own file, and where it is named', () => 
   assert.deepEqual(used, []);
 });
 
+test('a peer whose file is no YAML, and one whose file cannot be told from others', () => {
+  const broken = { 'a.yaml': mirrorText(TABLES), 'to.yaml': `${DESTINATION_PEER}foo: [\n` };
+  assert.equal(
+    look(broken).found[0],
+    'a.yaml:7:16: peer to has errors (to.yaml) (correct that file)',
+  );
+  const unknown = { ...broken, 'from.yaml': 'kind: [\n', 'to.yaml': DESTINATION_PEER };
+  assert.equal(
+    look(unknown).found[0],
+    'a.yaml:6:11: no peer from is in the files that can be read (correct from.yaml first)',
+  );
+});
+
+test('a peer of another name that begins alike takes nothing from it', () => {
+  const other = SOURCE_PEER.replace('name: from', 'name: from db');
+  const { found, used } = look({ 'a.yaml': mirrorText(TABLES), 'b.yaml': other });
+  assert.equal(found.length, 1);
+  assert.match(found[0] ?? '', /^b.yaml:3:18: metadata.name must be /);
+  assert.deepEqual(used, ['shop']);
+});
+
+test("another mirror's own publication is not to be named, in the same database", () => {
+  const taker = mirrorText(
+    '  publication: bunny_shop\n  tables: [{source: public.orders}]\n',
+    'taker',
+  );
+  const { found, used } = look({ 'a.yaml': mirrorText(TABLES), 'b.yaml': taker });
+  assert.deepEqual(found, [
+    'b.yaml:8:16: bunny_shop is the publication that mirror shop makes and drops (a.yaml) (name one that a DBA owns, or leave the field out)',
+  ]);
+  assert.deepEqual(used, ['shop']);
+  const elsewhere = taker.replace('source: from', 'source: {host: h, database: other, user: u}');
+  assert.deepEqual(look({ 'a.yaml': mirrorText(TABLES), 'b.yaml': elsewhere }).found, []);
+});
+
 test('names are measured in bytes, as PostgreSQL does', () => {
   const long = 'ä'.repeat(32);
   const { found } = look({

@@ -120,7 +120,14 @@ test('the command line: github by itself under its Actions, and what it does not
   assert.deepEqual(codes, [3, 3]);
   assert.match(printed[0] ?? '', /^::error file=/);
   assert.match(printed[1] ?? '', /^\S+a.yaml:8:12: error: /);
-  for (const wrong of [['--base', '--help'], ['--base='], ['-o', 'xml'], ['--bass', 'main']])
+  for (const wrong of [
+    ['--base', '--help'],
+    ['--base='],
+    ['-o', 'xml'],
+    ['--bass', 'main'],
+    ['-'],
+    [''],
+  ])
     await assert.rejects(run(...wrong), /CommanderError|option/);
   assert.equal(printed.length, 2);
 });

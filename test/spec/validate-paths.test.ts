@@ -60,6 +60,24 @@ test('a file is counted once, however often and by whatever path it is named', a
   }
 });
 
+test('a file that is named beside its directory is checked, whatever its name ends in', async (t) => {
+  const dir = makeDirectory(t);
+  writeFiles(dir, { ...PEERS, 'foo.txt': mirrorText(`  suspend: 1\n${TABLES}`), 'p.json': '{}' });
+  for (const paths of [
+    ['.', 'gone.yaml', 'foo.txt', 'p.json'],
+    ['p.json', 'foo.txt', 'gone.yaml', '.'],
+  ])
+    assert.deepEqual(await runValidate(dir, paths), {
+      code: 3,
+      text: `D/foo.txt:8:12: error: spec.suspend must be true or false, not the number 1
+D/gone.yaml:1:1: error: cannot read it: it does not exist
+D/p.json:1:1: error: kind is missing (add kind: Mirror or kind: Peer)
+invalid: 3 errors, 0 warnings (4 files, 0 valid mirrors)
+`,
+      errors: '',
+    });
+});
+
 test('a JSON file is checked when it is named, and missed when it is not', async (t) => {
   const dir = makeDirectory(t);
   const peer = { kind: 'Peer', metadata: { name: 'p' }, spec: { host: 'h', database: 'd' } };

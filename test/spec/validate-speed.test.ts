@@ -1,6 +1,8 @@
 /** Against slips that make the time grow with the square: a limit that a slow machine keeps, in time of the CPU. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { describeDiagnostic } from '../../src/spec/diagnostic.ts';
+import { readSnapshot } from '../../src/spec/snapshot.ts';
 import { DESTINATION_PEER, SOURCE_PEER } from './files.ts';
 import { commitAll, git, makeDirectory, runValidate, writeFiles } from './validate-stage.ts';
 
@@ -90,6 +92,37 @@ for (const [name, files, expected] of CASES)
     const { user, system } = process.cpuUsage(before);
     const seconds = (user + system) / 1e6;
     assert.match(text, expected);
+    t.diagnostic(`${seconds.toFixed(2)} s of the CPU`);
+    assert.ok(seconds < MAX_CPU_SECONDS, `${seconds} s of the CPU`);
+  });
+
+const LONG: readonly [name: string, text: string, expected: RegExp][] = [
+  ['unknown fields', lines((index) => `f${index}: 1`), /: there is more: only 100 errors/],
+  ['fields written twice', lines(() => 'a: 1'), /: this field is written twice/],
+  ['anchors', lines((index) => `f${index}: &a`), /: anchors \(&name\) are not supported/],
+  ['flow', `  {${lines((index) => `f${index}: 1,`)}}`, /: there is more: only 100 errors/],
+  [
+    'annotations',
+    `  tables: [{source: a.b}]\nmetadata:\n  name: m\n  annotations:\n${lines((index) => `  f${index}: x`)}`,
+    /: metadata.annotations must be a mapping of at most 100 fields/,
+  ],
+];
+
+function lines(of: (index: number) => string): string {
+  let text = '';
+  for (let index = 0; text.length < 250_000; index += 1) text += `  ${of(index)}\n`;
+  return text;
+}
+
+for (const [name, text, expected] of LONG)
+  test(`one file as long as it may be: ${name}`, (t) => {
+    const content = Buffer.from(`apiVersion: bunnydb/v1\nkind: Mirror\nspec:\n${text}`);
+    const before = process.cpuUsage();
+    const { diagnostics } = readSnapshot([{ path: 'a.yaml', content }]);
+    const { user, system } = process.cpuUsage(before);
+    const seconds = (user + system) / 1e6;
+    assert.match(diagnostics.map(describeDiagnostic).join('\n'), expected);
+    assert.ok(diagnostics.length <= 250, `${diagnostics.length}`);
     t.diagnostic(`${seconds.toFixed(2)} s of the CPU`);
     assert.ok(seconds < MAX_CPU_SECONDS, `${seconds} s of the CPU`);
   });

@@ -128,7 +128,7 @@ function miss(known: KnownMirror, { snapshot, isWhole, moment }: Files): KnownMi
   });
   if (snapshot.empty)
     return missing(
-      `, and ${moment.dir} has no file at all, which is taken for a lost mount: leave one in it, a Peer will do`,
+      `, and ${moment.dir} has no mirror file, which is taken for a lost mount: leave one in it, a Peer will do`,
     );
   if (!isWhole) {
     const unclear = snapshot.unclear.join(', ');
