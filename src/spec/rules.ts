@@ -105,7 +105,6 @@ function checkTableName(text: string, path: FieldPath): Finding[] {
   ];
 }
 
-import { printable } from '../core/printable.ts';
 /** What is written there would be gone: the progress of every mirror of that database, or the server itself. */
 function checkSchema({ schema }: TableName, path: FieldPath): Finding[] {
   const owner = ownerOfReservedSchema(schema);
@@ -115,7 +114,8 @@ function checkSchema({ schema }: TableName, path: FieldPath): Finding[] {
   return [{ code: 'ReservedSchema', path, message, hint }];
 }
 
-function tableNameHint(text: string): string {
+function tableNameHint(text: string): string | undefined {
+  if (printable(text) !== text) return undefined;
   if (/^[^".]+$/u.test(text)) return `did you mean public.${text}?`;
   return 'a part that holds a dot is written in quotes: public."a.b"';
 }
