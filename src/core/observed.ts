@@ -29,6 +29,7 @@ export interface ObservedServer {
   /** The one that it writes, or in recovery the last checkpoint's; 0 where it cannot be read. */
   readonly timeline: number;
   readonly database: string;
+  readonly databaseOid: number;
   readonly encoding: string;
   readonly walLevel: string;
   readonly role: {
@@ -69,7 +70,16 @@ export interface PublishedTable extends TableName {
   readonly oid?: number;
 }
 
+/** Which publication it is, and as whose last change: another xmin is another version of its settings. */
+export interface PublicationIdentity {
+  readonly oid: string;
+  readonly xmin: string;
+  /** The owner's oid. */
+  readonly owner: string;
+}
+
 export interface ObservedPublication {
+  readonly identity: PublicationIdentity;
   readonly tables: readonly PublishedTable[];
   readonly allTables: boolean;
   readonly viaPartitionRoot: boolean;
@@ -109,6 +119,8 @@ export interface MirrorRecord {
   readonly sourceDatabase: string;
   /** Undefined in a ledger that an older version wrote. */
   readonly sourceTimeline?: number;
+  /** The publication when the slot was made; undefined before that, and in a ledger that an older version wrote. */
+  readonly publicationIdentity?: PublicationIdentity;
   /** Of the spec that was taken up last; undefined before the first. */
   readonly specHash?: string;
   /** That spec, resolved, for telling what an edit changes; another version may have written other fields. */
@@ -133,6 +145,8 @@ export interface ObservedTable {
   readonly source: TableName;
   readonly destination: TableName;
   readonly sourceShape: TableShape | undefined;
+  /** Each way in which the mirror's publication has the source table, by an oid that a new one would not have. */
+  readonly memberships: readonly string[];
   readonly destinationShape: TableShape | undefined;
   /** Whether the destination table has at least one row; undefined when it does not exist or nobody needs to know. */
   readonly destinationHasRows: boolean | undefined;

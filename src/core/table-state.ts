@@ -7,6 +7,14 @@ import type { Generation, ResyncStrategy } from './mirror.ts';
 import type { TableName } from './table-name.ts';
 import type { Verification } from './verification.ts';
 
+/** Which table at the destination: of that name there can be another one later. */
+export interface FilledTable {
+  readonly oid: number;
+  readonly databaseOid: number;
+  /** Of the cluster; '' where it cannot be read. */
+  readonly systemIdentifier: string;
+}
+
 /** One run of the copy road, first copy or resync. */
 export interface CopyRun {
   /** Unique for each attempt: what an earlier attempt left behind can be told apart. */
@@ -16,6 +24,10 @@ export interface CopyRun {
   readonly generation: Generation;
   /** What the file leaves out when the run begins; undefined in a run that an older version began. */
   readonly excludeColumns?: readonly string[];
+  /** How the source table was published when the run began; undefined likewise, and before its first step. */
+  readonly memberships?: readonly string[];
+  /** What is filled in place; undefined in a run that fills a shadow. */
+  readonly filled?: FilledTable;
   /** ISO 8601. */
   readonly startedAt: string;
 }
@@ -94,6 +106,10 @@ export interface TableRecord {
   readonly observed: Generation | undefined;
   /** What the last finished copy left out; undefined before the first, and where an older version made it. */
   readonly excludeColumns?: readonly string[];
+  /** How the source table was published when the last finished copy began; undefined likewise. */
+  readonly memberships?: readonly string[];
+  /** The table that the last finished copy filled; undefined likewise. */
+  readonly filled?: FilledTable;
   /** Columns that the last finished copy holds and the stream does not write any more, for a file left them out since. */
   readonly staleColumns?: readonly string[];
   readonly state: TableState;
@@ -224,18 +240,31 @@ export function isSwapping({ state }: TableRecord): boolean {
   return 'run' in state && state.run?.strategy === 'swap';
 }
 
-/** What a finished copy was made for. */
-export type Done = Pick<CopyRun, 'generation' | 'excludeColumns'>;
+/** What a finished copy was made for, of what and into what. */
+export type Done = Pick<CopyRun, 'generation' | 'excludeColumns' | 'memberships' | 'filled'>;
+
+/** Known to be another table: in a database that was moved or restored elsewhere the oids tell nothing. */
+export function isOtherTable(known: FilledTable, now: FilledTable): boolean {
+  const isSamePlace =
+    known.systemIdentifier === now.systemIdentifier && known.databaseOid === now.databaseOid;
+  return isSamePlace && known.oid !== now.oid;
+}
 
 /** The record after a copy has ended: what was found of the former copy means nothing any more. */
 export function copied(former: TableRecord, state: TableState, done: Done): TableRecord {
-  const { verification: _found, excludeColumns: _left, staleColumns: _stale, ...record } = former;
-  const { generation, excludeColumns } = done;
+  const { id, source, destination, sourceOid, verifyRequestedAt } = former;
+  const { generation, excludeColumns, memberships, filled } = done;
   return {
-    ...record,
-    state,
+    id,
+    source,
+    destination,
+    ...(sourceOid === undefined ? {} : { sourceOid }),
     observed: generation,
     ...(excludeColumns === undefined ? {} : { excludeColumns }),
+    ...(memberships === undefined ? {} : { memberships }),
+    ...(filled === undefined ? {} : { filled }),
+    state,
+    ...(verifyRequestedAt === undefined ? {} : { verifyRequestedAt }),
   };
 }
 

@@ -13,8 +13,10 @@ import {
   nextTableState,
   type CopyRun,
   type CopySnapshot,
+  type FilledTable,
   type TableRecord,
 } from '../core/table-state.ts';
+import { observeMemberships } from '../observe/publication.ts';
 import { createSpool, fenceTable, writeSourceOid, writeTableState } from '../postgres/ledger.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import { parseVisibility } from '../stream/visibility.ts';
@@ -28,6 +30,7 @@ import {
   moveTo,
   openDestination,
   openReplica,
+  readFilled,
   recordOf,
   targetOf,
   type CopyRunOptions,
@@ -40,8 +43,11 @@ const SNAPSHOT_TRIES = 600;
 /** The whole road. Throws MirrorError; the table's state in the ledger says how far it came. */
 export async function runCopy(options: CopyRunOptions, run: CopyRun): Promise<TableRecord> {
   options.onStep('Preparing');
+  const published = { ...run, memberships: await readMemberships(options) };
   const begun =
-    run.strategy === 'swap' ? await beginBeside(options, run) : await beginInPlace(options, run);
+    run.strategy === 'swap'
+      ? await beginBeside(options, published)
+      : await beginInPlace(options, published);
   checkpoint('emptied', begun.record.source);
   const snapshot = await makeCopy(options, begun);
   options.signal.throwIfAborted();
@@ -57,6 +63,22 @@ export async function runReplay(options: CopyRunOptions): Promise<TableRecord> {
     options,
     record.state.phase === 'Failed' ? await moveTo(options, { type: 'replayStarted' }) : record,
   );
+}
+
+/** Read before the first change is spooled: who takes the table out of the publication after it is seen. */
+async function readMemberships({
+  mirror,
+  source,
+  signal,
+}: CopyRunOptions): Promise<readonly string[]> {
+  await using catalog = await openSession(mirror.source, {
+    mirror: mirror.name,
+    role: 'observer',
+    readOnly: true,
+    signal,
+  });
+  const { oid } = source;
+  return (await observeMemberships(catalog, mirror.publication.name, [oid]))(oid);
 }
 
 /** A copy that has an empty target. */
@@ -76,9 +98,10 @@ async function beginInPlace(options: CopyRunOptions, run: CopyRun): Promise<Begu
       const { destination } = recordOf(options);
       const mend = await mendOf(options, session, recordOf(options));
       const emptying = await prepareEmptying(session, destination, mend);
-      const spooling = await startSpooling(options, run, async (streamSession) =>
-        emptyTable(streamSession, options.owner, destination, emptying),
-      );
+      const spooling = await startSpooling(options, run, async (streamSession) => {
+        await emptyTable(streamSession, options.owner, destination, emptying);
+        return readFilled(streamSession, destination, options.destination);
+      });
       return { ...spooling, mend };
     }
   });
@@ -99,18 +122,19 @@ interface Spooling {
   readonly mark: number;
 }
 
-/** `prepare` is part of that transaction. */
+/** `prepare` is part of that transaction; it tells what is filled in place. */
 async function startSpooling(
   options: CopyRunOptions,
   run: CopyRun,
-  prepare: (session: Session) => Promise<void>,
+  prepare: (session: Session) => Promise<FilledTable | undefined>,
 ): Promise<Spooling> {
   const spooling = await options.follower.atBoundary<Spooling>(async (session) => {
-    await prepare(session);
+    const filled = await prepare(session);
     const record = recordOf(options);
     await createSpool(session, options.owner, record.id);
     await writeSourceOid(session, options.owner, record.id, options.source.oid);
-    const state = nextTableState(record.state, { type: 'copyStarted', run });
+    const begun = filled === undefined ? run : { ...run, filled };
+    const state = nextTableState(record.state, { type: 'copyStarted', run: begun });
     await writeTableState(session, options.owner, record.id, { state });
     const changed = { ...record, state, sourceOid: options.source.oid };
     const mark = options.follower.appliedMark();

@@ -1,10 +1,13 @@
 /** The last step of the copy road: between two transactions of the stream the table goes Live. */
 import { checkpoint } from '../core/checkpoint.ts';
-import type { MirrorError } from '../core/errors.ts';
+import { MirrorError } from '../core/errors.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import {
   copied,
+  isOtherTable,
   nextTableState,
+  type CopyRun,
+  type Done,
   type TableFailure,
   type TableRecord,
 } from '../core/table-state.ts';
@@ -23,7 +26,7 @@ import { sleepOutsideWindow } from './outside-window.ts';
 import { ownSequences } from './schema.ts';
 import { dropShadow } from './shadow.ts';
 import { prepareSwap, swapTables } from './swap.ts';
-import { openDestination, recordOf, type CopyRunOptions } from './table-run.ts';
+import { openDestination, readFilled, recordOf, type CopyRunOptions } from './table-run.ts';
 
 /** The rest is replayed, the table is Live, its spool is gone: one transaction. */
 export async function handOver(options: CopyRunOptions, replay: Replay): Promise<TableRecord> {
@@ -127,11 +130,26 @@ async function goLive(
     type: 'handedOver',
     ...(diverged === undefined ? {} : { diverged }),
   });
-  const done = record.state.phase === 'CatchingUp' ? record.state.run : undefined;
+  const run = record.state.phase === 'CatchingUp' ? record.state.run : undefined;
+  // A replay alone fills nothing: what it goes into is what the last copy filled, or a stranger.
+  const done = run && (await whole(options, session, run));
   await dropSpool(session, record.id);
   await writeTableState(session, options.owner, record.id, { state, ...(done ? { done } : {}) });
   const changed = done ? copied(record, state, done) : { ...record, state };
   return { result: changed, changed: [changed] };
+}
+
+/** What the run was for, with the table that has its rows now. Throws TableMissing when that is another than was filled. */
+async function whole(options: CopyRunOptions, session: Session, run: CopyRun): Promise<Done> {
+  const { destination } = recordOf(options);
+  const filled = await readFilled(session, destination, options.destination);
+  if (filled === undefined || (run.filled !== undefined && isOtherTable(run.filled, filled)))
+    throw new MirrorError(
+      'TableMissing',
+      `${formatTableName(destination)} is another table than the one that was filled`,
+      { hint: 'It was made again meanwhile: it is copied again.' },
+    );
+  return { ...run, filled };
 }
 
 function divergence(options: CopyRunOptions, record: TableRecord, missing: number): TableFailure {

@@ -1,7 +1,9 @@
 import { MirrorError } from '../core/errors.ts';
+import type { ObservedPublication } from '../core/observed.ts';
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import { observePublication, observePublicationSettings } from '../observe/publication.ts';
 import type { Step } from '../plan/plan.ts';
+import { isComplete } from '../plan/published.ts';
 import type { Session } from '../postgres/session.ts';
 import {
   addToPublicationSql,
@@ -40,10 +42,11 @@ export async function alterPublication(
   { kind, add, drop }: StepOf<'alter-publication'>,
 ): Promise<Outcome> {
   const { name } = mirror.publication;
-  const members = await membersOf(source, name);
-  const missing = add.filter((table) => !includesTable(members, table));
-  const surplus = drop.filter((table) => includesTable(members, table));
-  await source.query(setPublicationSql(name));
+  const present = await presentPublication(source, name);
+  const missing = add.filter((table) => !includesTable(present.tables, table));
+  const surplus = drop.filter((table) => includesTable(present.tables, table));
+  // Set again it would be another version of it, as if somebody had altered it.
+  if (!isComplete(present)) await source.query(setPublicationSql(name));
   if (surplus.length > 0) await source.query(dropFromPublicationSql(name, surplus));
   if (missing.length > 0) await source.query(addToPublicationSql(name, missing));
   return { step: kind, changed: true, message: `publication ${name}` };
@@ -59,7 +62,8 @@ export async function publishTable(
   { kind, table }: StepOf<'publish-table'>,
 ): Promise<Outcome> {
   const { name } = mirror.publication;
-  const changed = !includesTable(await membersOf(source, name), table.source);
+  const { tables } = await presentPublication(source, name);
+  const changed = !includesTable(tables, table.source);
   if (changed)
     await source.transaction(async () => {
       await source.query(`set local lock_timeout = ${WRITERS_LOCK_TIMEOUT_MS}`);
@@ -97,9 +101,9 @@ async function lockOutWriters(source: Session, table: TableName): Promise<void> 
   }
 }
 
-async function membersOf(source: Session, name: string): Promise<readonly TableName[]> {
+async function presentPublication(source: Session, name: string): Promise<ObservedPublication> {
   const present = await observePublication(source, name);
-  if (present !== undefined) return present.tables;
+  if (present !== undefined) return present;
   throw new MirrorError('TableMissing', `publication ${name} is gone from the source`, {
     hint: 'It is made again at the next pass.',
   });

@@ -1,6 +1,7 @@
 import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
 import { releasedState } from '../core/table-state.ts';
+import { observePublicationSettings } from '../observe/publication.ts';
 import { observeSlot } from '../observe/slot.ts';
 import { describeStep } from '../plan/describe.ts';
 import type { Step } from '../plan/plan.ts';
@@ -70,9 +71,15 @@ export async function createSlot(
     throw new MirrorError('SlotUnknown', `slot ${mirror.slot} appeared on the source meanwhile`);
   if (present !== undefined && present.confirmedFlushLsn === undefined)
     throw new MirrorError('SlotBusy', `slot ${mirror.slot} is being made by another session`);
+  // Before the slot: from there on every change of it counts.
+  const publication = await observePublicationSettings(source, mirror.publication.name);
   const start =
     present?.confirmedFlushLsn ?? (await makeSlot(source, mirror.slot, observed.source.database));
-  await recordSlot(destination, owner, { lsn: start, timeline: observed.source.timeline });
+  await recordSlot(destination, owner, {
+    lsn: start,
+    timeline: observed.source.timeline,
+    publication: publication?.identity,
+  });
   return {
     step: kind,
     changed: true,
@@ -143,11 +150,18 @@ export async function resetSlot(
   return { step: kind, changed: true, message: `slot ${slot} ${reason}` };
 }
 
-/** The ledger knows the source as it is now. */
+/** The ledger knows the source as it is now; its publication as a step before this one may have left it. */
 export async function recordSource(
-  { destination, observed, owner }: ExecuteContext,
+  { source, destination, mirror, observed, owner }: ExecuteContext,
   step: StepOf<'record-source'>,
 ): Promise<Outcome> {
-  await writeSource(destination, owner, observed.source);
+  const { systemIdentifier, timeline } = observed.source;
+  const publication =
+    step.publication && (await observePublicationSettings(source, mirror.publication.name));
+  await writeSource(destination, owner, {
+    systemIdentifier,
+    timeline,
+    publication: publication?.identity,
+  });
   return { step: step.kind, changed: true, message: describeStep(step).text };
 }

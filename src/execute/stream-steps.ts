@@ -9,18 +9,32 @@ import type { Follower } from '../stream/follow.ts';
 import { dropTable, prepareDrop } from './drop-table.ts';
 import type { Outcome } from './outcome.ts';
 import { dropBoth, dropShadow } from './shadow.ts';
+import { readFilled, type DatabaseIdentity } from './table-run.ts';
+
+/** Where an adopted table is, and how the source publishes it. */
+export interface Adopted {
+  readonly destination: DatabaseIdentity;
+  readonly memberships: readonly string[];
+}
 
 /** snapshot.initial is false: Live from this boundary on, whatever rows the destination has. */
 export async function adoptTable(
   follower: Follower,
   owner: Owner,
   { kind, table, generation }: Extract<Step, { kind: 'adopt-table' }>,
+  { destination, memberships }: Adopted,
 ): Promise<Outcome> {
   const record = follower.recordOf(table.source);
   if (!record) throw new Error(`the stream does not know ${formatTableName(table.source)}`);
   await follower.atBoundary(async (session) => {
     const state = { phase: 'Live' } as const;
-    const done = { generation, excludeColumns: table.excludeColumns };
+    const filled = await readFilled(session, record.destination, destination);
+    const done = {
+      generation,
+      excludeColumns: table.excludeColumns,
+      memberships,
+      ...(filled === undefined ? {} : { filled }),
+    };
     await writeTableState(session, owner, record.id, { state, done });
     return { result: undefined, changed: [copied(record, state, done)] };
   });

@@ -3,14 +3,16 @@ import type { CopyProgress } from '../copy/copy-table.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { MaintenanceWindow, Mirror, MirrorTable } from '../core/mirror.ts';
-import type { TableShape } from '../core/observed.ts';
+import type { ObservedServer, TableShape } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import {
   isSwapping,
   nextTableState,
+  type FilledTable,
   type TableEvent,
   type TableRecord,
 } from '../core/table-state.ts';
+import { observeTableOid } from '../observe/relations.ts';
 import { writeTableState, type Owner } from '../postgres/ledger.ts';
 import { assertOwner } from '../postgres/ownership.ts';
 import { writeAsReplica } from '../postgres/replica-role.ts';
@@ -36,12 +38,17 @@ export interface Waiting {
   readonly tries: number;
 }
 
+/** Which database of which cluster. */
+export type DatabaseIdentity = Pick<ObservedServer, 'systemIdentifier' | 'databaseOid'>;
+
 export interface CopyRunOptions {
   readonly mirror: Mirror;
   readonly table: MirrorTable;
   readonly source: TableShape;
   /** Majors of both servers: the binary format is used only between equal ones. */
   readonly sameMajor: boolean;
+  /** Where the destination table is. */
+  readonly destination: DatabaseIdentity;
   readonly owner: Owner;
   readonly follower: Follower;
   readonly log: Log;
@@ -104,6 +111,16 @@ export async function openReplica(
     await session.close();
     throw error;
   }
+}
+
+/** The destination table as it is in the session's transaction; undefined when there is none. */
+export async function readFilled(
+  session: Session,
+  table: TableName,
+  { systemIdentifier, databaseOid }: DatabaseIdentity,
+): Promise<FilledTable | undefined> {
+  const oid = await observeTableOid(session, table);
+  return oid === undefined ? undefined : { oid, databaseOid, systemIdentifier };
 }
 
 /** The table as the stream routes it now. */

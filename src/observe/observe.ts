@@ -17,6 +17,7 @@ import { selectHasRowsSql } from '../sql/has-rows.ts';
 import { oldOf, shadowOf } from '../sql/shadow.ts';
 import { readEmptyObstacles } from './foreign-keys.ts';
 import {
+  observeMemberships,
   observePublication,
   observePublicationSettings,
   type PublicationSettings,
@@ -106,6 +107,11 @@ async function lookAtTables(
     excludeColumns,
   }));
   const sources = await observeShapes(sessions.source, wanted, 'source');
+  const membershipsOf = await observeMemberships(
+    sessions.source,
+    mirror.publication.name,
+    [...sources.values()].map(({ oid }) => oid),
+  );
   const targets = mirror.tables.map((table) => ({ name: table.destination }));
   const destinations = await observeShapes(sessions.destination, targets, 'destination');
   const needsOf = await observeNeeds(mirror, sessions, { sources, destinations });
@@ -133,10 +139,12 @@ async function lookAtTables(
     shadows: look.shadows,
     tables: mirror.tables.map((table): ObservedTable => {
       const destinationKey = formatTableName(table.destination);
+      const sourceShape = sources.get(formatTableName(table.source));
       return {
         source: table.source,
         destination: table.destination,
-        sourceShape: sources.get(formatTableName(table.source)),
+        sourceShape,
+        memberships: sourceShape === undefined ? [] : membershipsOf(sourceShape.oid),
         destinationShape: destinations.get(destinationKey),
         destinationHasRows: filled.get(destinationKey),
         ...needsOf(table),

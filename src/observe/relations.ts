@@ -158,3 +158,18 @@ function toReplicaIdentity(row: Row): ReplicaIdentity {
     return { kind: 'full', columns: list(row, 'all_columns') };
   return { kind: declared === 'i' ? 'index' : 'default', columns: keyColumns };
 }
+
+const SELECT_OID = /* sql */ `
+select c.oid::text as oid
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = $2`;
+
+/** Of the relation that has the name now; undefined when there is none. Takes no lock on it. */
+export async function observeTableOid(
+  session: Session,
+  { schema, name }: TableName,
+): Promise<number | undefined> {
+  const [row] = await session.query(SELECT_OID, [schema, name]);
+  return row && number(row, 'oid');
+}

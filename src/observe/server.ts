@@ -9,6 +9,7 @@ const SELECT_SERVER = /* sql */ `
 select current_setting('server_version_num') as version,
   current_setting('wal_level') as wal_level,
   d.datname::text as database,
+  d.oid::text as database_oid,
   pg_encoding_to_char(d.encoding)::text as encoding,
   r.rolname::text as role,
   r.rolsuper as superuser,
@@ -41,6 +42,7 @@ export async function observeServer(session: Session): Promise<ObservedServer> {
     ...(await observeIdentity(session)),
     version: number(row, 'version'),
     database: text(row, 'database'),
+    databaseOid: number(row, 'database_oid'),
     encoding: text(row, 'encoding'),
     walLevel: text(row, 'wal_level'),
     role: {

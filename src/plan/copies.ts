@@ -10,6 +10,14 @@ import { swapRefusals, truncateRefusals } from './swap.ts';
 import type { TableCase } from './table-case.ts';
 import { wantsVerification } from './verify.ts';
 import { nextOpening } from './windows.ts';
+import {
+  isReadmitted,
+  isReplaced,
+  readmittedRefusal,
+  refilledRefusal,
+  replacedRefusal,
+  unpublishedRefusal,
+} from './witness.ts';
 
 type CopyReason = Extract<Step, { kind: 'copy-table' }>['reason'];
 
@@ -124,13 +132,12 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
     reason,
     strategy: strategyOf(tableCase, record),
   });
-  // Published again on the quiet it would go on as if nothing had been missed; a bump is kept until it is done.
-  if (state.phase !== 'Pending' && !published && !bumped)
-    return { do: 'refuse', refusal: unpublishedRefusal(tableCase, mirror) };
-  if (state.phase !== 'Pending' && isReplaced(tableCase) && !bumped)
-    return 'run' in state && state.run !== undefined
-      ? copy('retry')
-      : { do: 'refuse', refusal: replacedRefusal(tableCase) };
+  const refuseOrRetry = (refusal: Refusal): Decision =>
+    runOf(record) !== undefined && published ? copy('retry') : { do: 'refuse', refusal };
+  // A bump is kept until it is done.
+  const missed = state.phase === 'Pending' || bumped ? undefined : missedRefusal(tableCase, mirror);
+  if (missed !== undefined) return refuseOrRetry(missed);
+  const strayed = tableCase.refilled ? refuseOrRetry(refilledRefusal(tableCase.table)) : undefined;
   if (isTakenBack(tableCase, record)) return { do: 'cancel' };
   switch (state.phase) {
     case 'Pending':
@@ -139,10 +146,10 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
       return copy('retry');
     case 'CatchingUp':
       if (isGone || lacksShadow(tableCase) || isOfOtherColumns(tableCase)) return copy('retry');
-      return bumped && !held ? copy('resync') : { do: 'replay' };
+      return bumped && !held ? copy('resync') : (strayed ?? { do: 'replay' });
     case 'Live':
       if (isGone) return copy('retry');
-      return bumped ? copy('resync') : decideVerification(record);
+      return bumped ? copy('resync') : (strayed ?? decideVerification(record));
     case 'Failed':
       if (isOfOtherColumns(tableCase)) return copy('retry');
       if (bumped && (!held || hasGap(tableCase, record))) return copy('resync');
@@ -157,7 +164,7 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
       // Its spool has a hole: only a copy helps, and that is for a human to ask for.
       return state.failure.code === 'SpoolFull'
         ? { do: 'refuse', refusal: refuse(table, 'SpoolFull', state.failure.message) }
-        : { do: 'replay' };
+        : (strayed ?? { do: 'replay' });
     default:
       return unreachable(state);
   }
@@ -166,7 +173,20 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
 /** Changes of it did not come, or are not kept: to go on with what there is makes nothing whole. */
 function hasGap(tableCase: TableCase, { state }: TableRecord): boolean {
   const isFull = state.phase === 'Failed' && state.failure.code === 'SpoolFull';
-  return isFull || !tableCase.published || isReplaced(tableCase);
+  return (
+    isFull ||
+    !tableCase.published ||
+    isReplaced(tableCase) ||
+    isReadmitted(tableCase) ||
+    tableCase.refilled
+  );
+}
+
+/** What was written to it for a time did not come: published on the quiet it would go on as if nothing had been missed. */
+function missedRefusal(tableCase: TableCase, mirror: Mirror): Refusal | undefined {
+  if (!tableCase.published) return unpublishedRefusal(tableCase.table, mirror);
+  if (isReplaced(tableCase)) return replacedRefusal(tableCase.table);
+  return isReadmitted(tableCase) ? readmittedRefusal(tableCase.table, mirror) : undefined;
 }
 
 function decideVerification(record: TableRecord): Decision {
@@ -236,13 +256,6 @@ function isTakenBack(tableCase: TableCase, record: TableRecord): boolean {
   return isForMore && isDone && (isFed(record) || !isOfOtherColumns(tableCase));
 }
 
-/** The stream knows tables by their oid: another one under the name that was copied is not followed. */
-function isReplaced({ record, observed: { sourceShape } }: TableCase): boolean {
-  return (
-    record?.sourceOid !== undefined && ![undefined, record.sourceOid].includes(sourceShape?.oid)
-  );
-}
-
 /** The rows are in a shadow that is not there: only a copy brings them back. */
 function lacksShadow({ record, hasShadow }: TableCase): boolean {
   return record !== undefined && isSwapping(record) && !hasShadow;
@@ -272,23 +285,4 @@ function strategyOf({ table, observed }: TableCase, record: TableRecord): Resync
   return record.observed === undefined || observed.destinationShape === undefined
     ? 'truncate'
     : table.resyncStrategy;
-}
-
-function replacedRefusal({ table }: TableCase): Refusal {
-  return refuse(
-    table,
-    'SlotLost',
-    `${formatTableName(table.source)} is another table than the one that was copied`,
-    'Bump its resyncGeneration: this one is copied.',
-  );
-}
-
-function unpublishedRefusal({ table }: TableCase, mirror: Mirror): Refusal {
-  const source = formatTableName(table.source);
-  return refuse(
-    table,
-    'SlotLost',
-    `${source} was taken out of publication ${mirror.publication.name}: what was written to it since did not come`,
-    'Bump its resyncGeneration: it is published and copied again.',
-  );
 }

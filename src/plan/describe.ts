@@ -104,12 +104,7 @@ function describeSourceStep(step: SourceStep): Description {
         `slot: it ${step.reason}; every table is copied again${step.left === undefined ? '' : `; left behind in ${step.left}`}`,
       );
     case 'record-source':
-      return line(
-        '~',
-        step.from === undefined
-          ? 'ledger: who the source is'
-          : `ledger: the source failed over from timeline ${step.from} to ${step.timeline}, with everything that was applied`,
-      );
+      return line('~', `ledger: ${recordedSource(step)}`);
     case 'release-slot':
       return line('-', 'slot: its mirror file was removed');
     case 'drop-publication':
@@ -117,6 +112,18 @@ function describeSourceStep(step: SourceStep): Description {
     default:
       return unreachable(step);
   }
+}
+
+function recordedSource({
+  timeline,
+  from,
+  publication,
+}: Extract<Step, { kind: 'record-source' }>): string {
+  const isFailover = from !== undefined && timeline !== 0 && from !== timeline;
+  const failover = `the source failed over from timeline ${from} to ${timeline}, with everything that was applied`;
+  if (publication === undefined) return isFailover ? failover : 'who the source is';
+  const owner = 'which publication it has, and whose that is';
+  return isFailover ? `${failover}; ${owner}` : owner;
 }
 
 type TableStep = Extract<

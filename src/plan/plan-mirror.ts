@@ -153,7 +153,7 @@ function orderSteps(
     ...(version < LEDGER_MIGRATIONS.length
       ? [{ kind: 'migrate-ledger', fromVersion: version } as const]
       : []),
-    ...ofKind('register-mirror', 'record-source'),
+    ...ofKind('register-mirror'),
     ...planProvision(cases, observed.destinationSchemas),
     // First what is lost is written down: a publication that is mended before that would hide the gap.
     ...ofKind('drop-publication', 'reset-slot'),
@@ -163,7 +163,8 @@ function orderSteps(
       observed,
       cases.map((tableCase) => tableCase.table),
     ),
-    ...ofKind('create-slot'),
+    // With a slot that is there, that is: what was mended of it is known from then on.
+    ...ofKind('record-source', 'create-slot'),
     ...cases
       .filter((tableCase) => tableCase.record === undefined)
       .map(({ table }): Step => ({ kind: 'register-table', table })),

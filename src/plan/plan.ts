@@ -10,6 +10,7 @@ import type {
   ForeignKeyShape,
   IndexShape,
   ObservedType,
+  PublicationIdentity,
   SavedForeignKey,
   SequenceShape,
   TableShape,
@@ -38,11 +39,13 @@ export type Step =
    * `left`: what stays at a former source, and the SQL that removes it there.
    */
   | { readonly kind: 'reset-slot'; readonly reason: string; readonly left?: string }
-  /** The source failed over, and has everything that was applied; or the ledger lacked who it is. */
+  /** The source failed over, and has everything that was applied; or the ledger lacked who it is, or who owns its publication now. */
   | {
       readonly kind: 'record-source';
       readonly timeline: number;
       readonly from: number | undefined;
+      /** The publication as it was seen, where the ledger learns of it. */
+      readonly publication?: PublicationIdentity;
     }
   | { readonly kind: 'create-schema'; readonly schema: string }
   | { readonly kind: 'create-type'; readonly type: ObservedType }

@@ -2,7 +2,7 @@ import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { Observed, ObservedPublication, PublishedTable } from '../core/observed.ts';
 import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
-import { OPERATIONS, publishes } from './published.ts';
+import { isComplete, OPERATIONS, publishes } from './published.ts';
 import type { SourceCase } from './preflight-source.ts';
 import { refuse, underCheck } from './refuse.ts';
 
@@ -77,7 +77,7 @@ function publishedRefusals(
         table,
         'NotSupported',
         `publication ${name} publishes the partitions of ${source} under their own names`,
-        `On the source: ALTER PUBLICATION ${name} SET (publish_via_partition_root = true).`,
+        `On the source: ALTER PUBLICATION ${name} SET (publish_via_partition_root = true). What else was altered with it cannot be told: every table is copied again after that.`,
       ),
     ];
   return [];
@@ -135,11 +135,8 @@ export function planPublication(
     oid !== undefined &&
     ledger.tables.some((record) => record.sourceOid === oid && isNamed(record.source));
   const drop = publication.tables.filter((member) => !isNamed(member) && !isOurs(member));
-  const complete =
-    publication.viaPartitionRoot &&
-    OPERATIONS.every((operation) => publication.operations.includes(operation));
   return [
-    ...(add.length === 0 && drop.length === 0 && complete
+    ...(add.length === 0 && drop.length === 0 && isComplete(publication)
       ? []
       : [{ kind: 'alter-publication', add, drop } as const]),
     ...(slot === undefined ? [] : missing.map((table): Step => ({ kind: 'publish-table', table }))),

@@ -38,7 +38,7 @@ function lossOf(mirror: Mirror, observed: Observed, record: MirrorRecord): strin
     return `was invalidated (wal_status lost${cause})`;
   }
   // Without its publication the slot goes on, and what is written is not published: an error up to 17, silence from 18 on.
-  return historyLoss(observed, record) ?? publicationLoss(mirror, observed);
+  return historyLoss(observed, record) ?? publicationLoss(mirror, observed, record);
 }
 
 /** The slot was told to forget what the ledger does not have. */

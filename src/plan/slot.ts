@@ -110,12 +110,23 @@ function startAgain(
   };
 }
 
-function planRecordSource({ source }: Observed, record: MirrorRecord): Step[] {
+function planRecordSource({ source, publication }: Observed, record: MirrorRecord): Step[] {
   const { systemIdentifier, timeline } = source;
   const isNews =
     (timeline !== 0 && timeline !== record.sourceTimeline) ||
     (systemIdentifier !== '' && record.sourceSystemIdentifier === '');
-  return isNews ? [{ kind: 'record-source', timeline, from: record.sourceTimeline }] : [];
+  // Whatever else is new of it is a loss.
+  const isOwnedAnew =
+    publication !== undefined && publication.identity.owner !== record.publicationIdentity?.owner;
+  if (!isNews && !isOwnedAnew) return [];
+  return [
+    {
+      kind: 'record-source',
+      timeline,
+      from: record.sourceTimeline,
+      ...(isOwnedAnew ? { publication: publication.identity } : {}),
+    },
+  ];
 }
 
 /** A slot of that name that cannot be ours; `record` undefined: there is none of ours yet. */

@@ -6,6 +6,7 @@ import { desiredShape } from './desired-shape.ts';
 import { acceptedExclusions, droppedColumns } from './exclusions.ts';
 import { needingParts, type NeedingPart } from './needing-parts.ts';
 import { publishes } from './published.ts';
+import { isRefilled } from './witness.ts';
 
 /** All that is known of one table of the file. */
 export interface TableCase {
@@ -17,6 +18,8 @@ export interface TableCase {
   readonly desired: TableShape | undefined;
   /** False when it is not in our publication though that is there: its changes do not come. */
   readonly published: boolean;
+  /** The destination table is another than the one that was filled. */
+  readonly refilled: boolean;
   /** Columns of the destination that the next copy takes away. */
   readonly dropped: readonly string[];
   /** What of it needs columns that the file leaves out. */
@@ -53,6 +56,7 @@ export function tableCases(mirror: Mirror, observed: Observed, forget: boolean):
       needing: needingOf(table, look),
       hasShadow: record !== undefined && observed.shadows.includes(record.id),
       published: isMember(mirror, observed, source),
+      refilled: isRefilled({ record, observed: look }, observed.destination),
       moved: related.length > (record === undefined ? 0 : 1),
     };
   });

@@ -1,8 +1,8 @@
 /** Rows of the ledger as records. */
 import { parseLsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
-import type { MirrorRecord, SavedForeignKey } from '../core/observed.ts';
-import type { TableRecord, TableState } from '../core/table-state.ts';
+import type { MirrorRecord, PublicationIdentity, SavedForeignKey } from '../core/observed.ts';
+import type { FilledTable, TableRecord, TableState } from '../core/table-state.ts';
 import type { Verification } from '../core/verification.ts';
 import type { Row } from './session.ts';
 
@@ -10,10 +10,14 @@ export function toMirrorRecord(row: Row): MirrorRecord {
   const specHash = row['spec_hash'] ?? undefined;
   const spec = row['spec'] ?? undefined;
   const timeline = row['source_timeline'] ?? undefined;
+  const publication = row['publication_identity'] ?? undefined;
   return {
     ...(specHash === undefined ? {} : { specHash }),
     ...(spec === undefined ? {} : { spec: JSON.parse(spec) as Partial<Mirror> }),
     ...(timeline === undefined ? {} : { sourceTimeline: Number(timeline) }),
+    ...(publication === undefined
+      ? {}
+      : { publicationIdentity: JSON.parse(publication) as PublicationIdentity }),
     name: text(row, 'name'),
     slot: text(row, 'slot'),
     publication: text(row, 'publication'),
@@ -30,6 +34,8 @@ export function toTableRecord(row: Row): TableRecord {
   const sourceOid = row['source_oid'];
   const excluded = row['excluded_columns'] ?? undefined;
   const stale = row['stale_columns'] ?? undefined;
+  const memberships = row['memberships'] ?? undefined;
+  const filled = row['filled'] ?? undefined;
   const verification = row['verification'] ?? undefined;
   const verifyRequestedAt = row['verify_requested_at'] ?? undefined;
   return {
@@ -45,6 +51,8 @@ export function toTableRecord(row: Row): TableRecord {
             mirror: Number(text(row, 'observed_mirror_generation')),
           },
     ...(excluded === undefined ? {} : { excludeColumns: JSON.parse(excluded) as string[] }),
+    ...(memberships === undefined ? {} : { memberships: JSON.parse(memberships) as string[] }),
+    ...(filled === undefined ? {} : { filled: JSON.parse(filled) as FilledTable }),
     ...(stale === undefined ? {} : { staleColumns: JSON.parse(stale) as string[] }),
     state: JSON.parse(text(row, 'state')) as TableState,
     ...(verification === undefined

@@ -5,7 +5,7 @@
 import { MirrorError } from '../core/errors.ts';
 import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
-import type { ObservedLedger, SavedForeignKey } from '../core/observed.ts';
+import type { ObservedLedger, PublicationIdentity, SavedForeignKey } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { Done, TableState } from '../core/table-state.ts';
 import type { Verification } from '../core/verification.ts';
@@ -143,13 +143,22 @@ export interface Owner {
   readonly epoch: bigint;
 }
 
-/** The slot exists and everything before `lsn` needs no streaming. `timeline`: the source's; 0 unknown. */
+/** What a slot began with. */
+export interface SlotStart {
+  readonly lsn: Lsn;
+  /** The source's; 0 unknown. */
+  readonly timeline: number;
+  readonly publication: PublicationIdentity | undefined;
+}
+
+/** The slot exists and everything before its LSN needs no streaming. */
 export async function recordSlot(
   session: Session,
   owner: Owner,
-  { lsn, timeline }: { readonly lsn: Lsn; readonly timeline: number },
+  { lsn, timeline, publication }: SlotStart,
 ): Promise<void> {
-  await fenced(session, owner, { text: sql.RECORD_SLOT, values: [formatLsn(lsn), `${timeline}`] });
+  const values = [formatLsn(lsn), `${timeline}`, jsonOrNull(publication)];
+  await fenced(session, owner, { text: sql.RECORD_SLOT, values });
 }
 
 /** The slot is gone; the next one starts from nothing. */
@@ -168,13 +177,20 @@ export async function recordOrigin(
   await fenced(session, owner, { text: sql.RECORD_ORIGIN, values });
 }
 
-/** The same source is on another timeline, or who it is was not known; '' and 0 are still not. */
+/** The source as it is now. */
+export interface SourceIdentity {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly publication: PublicationIdentity | undefined;
+}
+
+/** The same source is on another timeline, or was not known in full; what is '', 0 or undefined is still not. */
 export async function writeSource(
   session: Session,
   owner: Owner,
-  { systemIdentifier, timeline }: { readonly systemIdentifier: string; readonly timeline: number },
+  { systemIdentifier, timeline, publication }: SourceIdentity,
 ): Promise<void> {
-  const values = [systemIdentifier, `${timeline}`];
+  const values = [systemIdentifier, `${timeline}`, jsonOrNull(publication)];
   await fenced(session, owner, { text: sql.RECORD_SOURCE, values });
 }
 
@@ -191,7 +207,7 @@ export async function advanceProgress(session: Session, owner: Owner, lsn: Lsn):
 async function fenced(
   session: Session,
   owner: Owner,
-  statement: { readonly text: string; readonly values: readonly string[]; readonly name?: string },
+  statement: { readonly text: string; readonly values: Values; readonly name?: string },
 ): Promise<void> {
   const values = [owner.mirror, owner.epoch, ...statement.values];
   const { rowCount } = await session.run(statement.text, values, statement.name);
@@ -215,6 +231,10 @@ async function fencedTable(
 
 type Values = readonly (string | number | null)[];
 
+function jsonOrNull(value: unknown): string | null {
+  return value === undefined ? null : JSON.stringify(value);
+}
+
 /** Writes a table's state and, when a copy has ended, what it was for: it is not verified then. */
 export async function writeTableState(
   session: Session,
@@ -227,7 +247,9 @@ export async function writeTableState(
     JSON.stringify(state),
     done?.generation.table ?? null,
     done?.generation.mirror ?? null,
-    done?.excludeColumns === undefined ? null : JSON.stringify(done.excludeColumns),
+    jsonOrNull(done?.excludeColumns),
+    jsonOrNull(done?.memberships),
+    jsonOrNull(done?.filled),
   ];
   await fencedTable(session, owner, { text: sql.UPDATE_TABLE_STATE, tableId, values });
 }

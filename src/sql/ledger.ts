@@ -81,6 +81,13 @@ alter table bunnydb.tables
   add column excluded_columns jsonb,
   add column stale_columns jsonb;
 `,
+  /* sql */ `
+alter table bunnydb.mirrors
+  add column publication_identity jsonb;
+alter table bunnydb.tables
+  add column memberships jsonb,
+  add column filled jsonb;
+`,
 ];
 
 /**
@@ -108,7 +115,8 @@ export const LOCK_MIGRATION = /* sql */ `select pg_advisory_xact_lock(7020114000
 
 export const SELECT_MIRROR = /* sql */ `
 select name, epoch, slot, publication, slot_state, source_system_identifier, source_database, applied_lsn,
-  spec_hash, to_jsonb(one) ->> 'spec' as spec, to_jsonb(one) ->> 'source_timeline' as source_timeline
+  spec_hash, to_jsonb(one) ->> 'spec' as spec, to_jsonb(one) ->> 'source_timeline' as source_timeline,
+  to_jsonb(one) ->> 'publication_identity' as publication_identity
 from bunnydb.mirrors as one
 where name = $1`;
 
@@ -124,11 +132,13 @@ export const BUMP_TABLE_EPOCHS = /* sql */ `
 update bunnydb.tables set epoch = $2 where mirror = $1`;
 
 export const RECORD_SLOT = /* sql */ `
-update bunnydb.mirrors set slot_state = 'created', applied_lsn = $3, source_timeline = nullif($4::bigint, 0)
+update bunnydb.mirrors
+set slot_state = 'created', applied_lsn = $3, source_timeline = nullif($4::bigint, 0), publication_identity = $5
 where name = $1 and epoch = $2`;
 
 export const FORGET_SLOT = /* sql */ `
-update bunnydb.mirrors set slot_state = 'creating', applied_lsn = '0/0', source_timeline = null
+update bunnydb.mirrors
+set slot_state = 'creating', applied_lsn = '0/0', source_timeline = null, publication_identity = null
 where name = $1 and epoch = $2`;
 
 /** With a slot that is forgotten goes whose it was: the next one may be another source's. */
@@ -141,7 +151,8 @@ where name = $1 and epoch = $2`;
 export const RECORD_SOURCE = /* sql */ `
 update bunnydb.mirrors
 set source_system_identifier = coalesce(nullif($3, ''), source_system_identifier),
-  source_timeline = coalesce(nullif($4::bigint, 0), source_timeline)
+  source_timeline = coalesce(nullif($4::bigint, 0), source_timeline),
+  publication_identity = coalesce($5::jsonb, publication_identity)
 where name = $1 and epoch = $2`;
 
 export const ADVANCE_PROGRESS = /* sql */ `
@@ -156,6 +167,8 @@ select id, source_schema, source_name, destination_schema, destination_name, sou
   observed_table_generation, observed_mirror_generation, state,
   to_jsonb(one) ->> 'excluded_columns' as excluded_columns,
   to_jsonb(one) ->> 'stale_columns' as stale_columns,
+  to_jsonb(one) ->> 'memberships' as memberships,
+  to_jsonb(one) ->> 'filled' as filled,
   to_jsonb(one) ->> 'verification' as verification,
   to_char((to_jsonb(one) ->> 'verify_requested_at')::timestamptz at time zone 'UTC',
     'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as verify_requested_at
@@ -185,7 +198,9 @@ set state = $3,
   observed_table_generation = coalesce($4, observed_table_generation),
   observed_mirror_generation = coalesce($5, observed_mirror_generation),
   excluded_columns = case when $4::bigint is null then excluded_columns else $6::jsonb end,
-  stale_columns = case when $4::bigint is null then stale_columns end
+  stale_columns = case when $4::bigint is null then stale_columns end,
+  memberships = case when $4::bigint is null then memberships else $7::jsonb end,
+  filled = case when $4::bigint is null then filled else $8::jsonb end
 where id = $1 and epoch = $2`;
 
 export const UPDATE_STALE_COLUMNS = /* sql */ `

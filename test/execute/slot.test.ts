@@ -136,7 +136,11 @@ test('a lost slot is made again, and every table copied again; a rewound one lik
 
   const { ledger } = await pair.observe();
   const owner = { mirror: pair.mirror.name, epoch: ledger.mirror?.epoch ?? 0n };
-  await recordSlot(pair.destination, owner, { lsn: parseLsn('0/1'), timeline: 1 });
+  await recordSlot(pair.destination, owner, {
+    lsn: parseLsn('0/1'),
+    timeline: 1,
+    publication: ledger.mirror?.publicationIdentity,
+  });
   assert.deepEqual(
     (await pair.plan()).steps.map((step) => step.kind),
     kinds,

@@ -203,6 +203,8 @@ const SHAPES: readonly Partial<TableShape>[] = [
   { columns: [column('id', { notNull: true }), column('extra', { notNull: true })] },
 ];
 
+const FILLED = { databaseOid: 16_384, systemIdentifier: '2' };
+
 function randomWorld(random: () => number): { file: Mirror; look: Observed } {
   const pick = <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)]!;
   const often = <T>(usual: T, ...others: readonly T[]): T =>
@@ -226,6 +228,8 @@ function randomWorld(random: () => number): { file: Mirror; look: Observed } {
           observed: isCopied || random() < 0.5 ? done : undefined,
           ...(random() < 0.2 ? { excludeColumns: ['note'] } : {}),
           ...(random() < 0.2 ? { sourceOid: pick([20_000, 1]) } : {}),
+          ...(random() < 0.2 ? { memberships: [pick(['table 40000', 'table 1'])] } : {}),
+          ...(random() < 0.2 ? { filled: { ...FILLED, oid: pick([20_000, 1]) } } : {}),
         }),
     };
     if (random() < 0.8) published.push(source);
@@ -264,6 +268,7 @@ function randomWorld(random: () => number): { file: Mirror; look: Observed } {
       undefined,
       publication(published, { allTables: true }),
       publication(published, { viaPartitionRoot: false }),
+      publication(published, { identity: { oid: '30000', xmin: '701', owner: '11' } }),
     ),
     ledger: random() < 0.1 ? { version: 1 } : {},
   });

@@ -17,6 +17,7 @@ import type {
   ObservedTable,
   ObservedType,
   ObservedWal,
+  PublicationIdentity,
   SwapObstacle,
   TableShape,
 } from '../../src/core/observed.ts';
@@ -168,6 +169,7 @@ export function server(more: Partial<ObservedServer> = {}): ObservedServer {
     systemIdentifier: '1',
     timeline: 1,
     database: 'shop',
+    databaseOid: 16_384,
     encoding: 'UTF8',
     walLevel: 'logical',
     role: { name: 'bunny', superuser: false, replication: true },
@@ -209,6 +211,8 @@ export function record(
   };
 }
 
+export const PUBLICATION_IDENTITY: PublicationIdentity = { oid: '30000', xmin: '700', owner: '10' };
+
 export const MIRROR_RECORD: MirrorRecord = {
   name: 'shop',
   slot: 'bunny_shop',
@@ -217,6 +221,7 @@ export const MIRROR_RECORD: MirrorRecord = {
   sourceSystemIdentifier: '1',
   sourceDatabase: 'shop',
   sourceTimeline: 1,
+  publicationIdentity: PUBLICATION_IDENTITY,
   specHash: 'sha256:0',
   appliedLsn: 1_000n as Lsn,
   epoch: 1n,
@@ -236,6 +241,7 @@ export function publication(
   more: Partial<ObservedPublication> = {},
 ): ObservedPublication {
   return {
+    identity: PUBLICATION_IDENTITY,
     tables: tables.map(name),
     allTables: false,
     viaPartitionRoot: true,
@@ -262,6 +268,7 @@ export interface World {
 export interface WorldTable {
   readonly destination?: string;
   readonly sourceShape?: TableShape | undefined;
+  readonly memberships?: readonly string[];
   readonly destinationShape?: TableShape | undefined;
   readonly hasRows?: boolean;
   readonly types?: readonly ObservedType[];
@@ -281,6 +288,7 @@ export function observed(world: World = {}): Observed {
       source: name(source),
       destination: name(destination),
       sourceShape: 'sourceShape' in look ? look.sourceShape : shape(source),
+      memberships: look.memberships ?? ['table 40000'],
       destinationShape: 'destinationShape' in look ? look.destinationShape : shape(destination),
       destinationHasRows: look.hasRows,
       types: look.types ?? [],

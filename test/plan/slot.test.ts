@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Lsn } from '../../src/core/lsn.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
+import type { PublicationIdentity } from '../../src/core/observed.ts';
 import type { TableState } from '../../src/core/table-state.ts';
 import { describeStep } from '../../src/plan/describe.ts';
 import { earlyRefusals, mayStream, planMirror } from '../../src/plan/plan-mirror.ts';
@@ -11,6 +12,7 @@ import {
   mirror,
   observed,
   publication,
+  PUBLICATION_IDENTITY,
   record,
   run,
   SLOT,
@@ -39,6 +41,10 @@ const PENDING = inState({ phase: 'Pending' });
 const OTHER_CLUSTER: World = { source: { systemIdentifier: '9' }, slot: undefined };
 const LATER = { source: { timeline: 2 } };
 const LOST = { ...SLOT, walStatus: 'lost' };
+const ALTERED = publication(['public.users'], { identity: identity({ xmin: '701' }) });
+const OF_ANOTHER = publication(['public.users'], {
+  identity: identity({ xmin: '701', owner: '11' }),
+});
 
 runCases([
   {
@@ -163,6 +169,67 @@ runCases([
     plan: { steps: ['record-source'] },
   },
 
+  // Its publication, as it was when the slot was made.
+  {
+    name: 'publication: dropped and made again',
+    world: { publication: publication(['public.users'], { identity: identity({ oid: '30001' }) }) },
+    plan: { refusals: ['SlotLost'] },
+  },
+  {
+    name: 'publication: altered, and as it ought to be by now',
+    world: { publication: ALTERED },
+    plan: { refusals: ['SlotLost'] },
+  },
+  {
+    name: 'publication: altered, Resync',
+    mirror: RESYNC,
+    world: { publication: ALTERED },
+    plan: { steps: AGAIN },
+  },
+  {
+    name: 'publication: altered so that partitions come by themselves, of which there are none',
+    world: { publication: { ...ALTERED, viaPartitionRoot: false } },
+    plan: { refusals: ['SlotLost'] },
+  },
+  {
+    name: "publication: a DBA's, altered",
+    mirror: mirror(undefined, THEIRS),
+    world: {
+      publication: ALTERED,
+      mirrorRecord: { ...MIRROR_RECORD, publication: 'theirs' },
+    },
+    plan: { refusals: ['SlotLost'] },
+  },
+  {
+    name: "publication: a DBA's, altered, that does not publish everything",
+    mirror: mirror(undefined, { ...THEIRS, onSlotLoss: 'Resync' }),
+    world: {
+      publication: { ...ALTERED, operations: ['insert'] },
+      mirrorRecord: { ...MIRROR_RECORD, publication: 'theirs' },
+    },
+    plan: { refusals: ['NotSupported'] },
+  },
+  {
+    name: 'publication: of another owner is the same one',
+    world: { publication: OF_ANOTHER },
+    plan: { steps: ['record-source'] },
+  },
+  {
+    name: 'publication: of another owner, and mended: what was mended is known afterwards',
+    world: { publication: { ...OF_ANOTHER, viaPartitionRoot: false } },
+    plan: { steps: ['alter-publication +[] -[]', 'record-source'] },
+  },
+  {
+    name: 'publication: a ledger of an older program learns which one it is',
+    world: { mirrorRecord: withoutPublication(), publication: ALTERED },
+    plan: { steps: ['record-source'] },
+  },
+  {
+    name: 'publication: altered before the slot was made',
+    world: { mirrorRecord: { ...withoutPublication(), slotState: 'creating' }, tables: PENDING },
+    plan: { steps: ['create-slot adopt', 'copy-table public.users resync truncate 0/0'] },
+  },
+
   // Another source.
   {
     name: 'identity: another cluster, Resync: that was meant for a loss',
@@ -260,6 +327,15 @@ runCases([
   },
 ]);
 
+function identity(more: Partial<PublicationIdentity>): PublicationIdentity {
+  return { ...PUBLICATION_IDENTITY, ...more };
+}
+
+function withoutPublication(): typeof MIRROR_RECORD {
+  const { publicationIdentity: _unknown, ...rest } = MIRROR_RECORD;
+  return rest;
+}
+
 function withoutTimeline(): typeof MIRROR_RECORD {
   const { sourceTimeline: _unknown, ...rest } = MIRROR_RECORD;
   return rest;
@@ -280,6 +356,8 @@ test('nothing is streamed before what may have been lost was judged', () => {
     ['another cluster', { source: { systemIdentifier: '9' } }],
     ['another cluster, acknowledged', { source: { systemIdentifier: '9' } }, bumped()],
     ['another publication', {}, mirror(undefined, THEIRS)],
+    ['the publication altered', { publication: ALTERED }],
+    ['the publication of another, not recorded yet', { publication: OF_ANOTHER }],
     ['another publication, acknowledged', {}, bumped(THEIRS)],
   ];
   for (const [what, world, file] of none) assert.ok(!may(world, file), what);

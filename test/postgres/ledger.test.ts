@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  forgetSlot,
   LEDGER_VERSION,
   listenForRequests,
   migrateLedger,
   type Owner,
   readLedger,
+  recordSlot,
   registerTable,
   requestVerification,
   takeEpoch,
+  writeSource,
   writeTableState,
   writeVerification,
 } from '../../src/postgres/ledger.ts';
 import { isMirrorLocked, tryLockMirror } from '../../src/postgres/ownership.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
+import { parseLsn } from '../../src/core/lsn.ts';
 import type { Verification } from '../../src/core/verification.ts';
 import { INSERT_VERSION, LEDGER_MIGRATIONS } from '../../src/sql/ledger.ts';
 import { name } from '../plan/fixtures.ts';
@@ -106,6 +110,39 @@ test('what a comparison found is kept until the table is copied anew, and only i
     done: { generation: MATCH.generation },
   });
   assert.equal(await verification(), undefined);
+});
+
+test('what a copy was made of and into what is its own: the next one has its own or none', async () => {
+  const { session } = await firstVersion();
+  await using _ = session;
+  await migrateLedger(session);
+  const owner: Owner = { mirror: 'shop', epoch: 7n };
+  const known = async (): Promise<unknown[]> => {
+    const { tables, mirror } = await readLedger(session, 'shop');
+    return [tables[0]?.memberships, tables[0]?.filled, mirror?.publicationIdentity];
+  };
+  const memberships = ['table 40000'];
+  const filled = {
+    oid: 4_000_000_000,
+    databaseOid: 16_384,
+    systemIdentifier: '7200000000000000001',
+  };
+  const publication = { oid: '4000000000', xmin: '3000000000', owner: '10' };
+  const { generation } = MATCH;
+  const state = { phase: 'Live' } as const;
+  const start = { lsn: parseLsn('0/ABC'), timeline: 1 };
+  await recordSlot(session, owner, { ...start, publication });
+  await writeTableState(session, owner, '1', { state, done: { generation, memberships, filled } });
+  await writeTableState(session, owner, '1', { state });
+  await writeSource(session, owner, {
+    systemIdentifier: '42',
+    timeline: 2,
+    publication: undefined,
+  });
+  assert.deepEqual(await known(), [memberships, filled, publication]);
+  await writeTableState(session, owner, '1', { state, done: { generation } });
+  await forgetSlot(session, owner);
+  assert.deepEqual(await known(), [undefined, undefined, undefined]);
 });
 
 test('a table has one writer: another one is told who that is', async () => {

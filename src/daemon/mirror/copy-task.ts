@@ -155,6 +155,7 @@ export class CopyTask {
       mirror,
       table,
       source: look.sourceShape,
+      destination: observed.destination,
       sameMajor: majorVersion(observed.source) === majorVersion(observed.destination),
       owner,
       follower,

@@ -1,14 +1,21 @@
 /** One pass of one mirror: observe, plan, execute, stream, copy. A list of calls; each lives elsewhere. */
 import type { Log } from '../../core/log.ts';
 import type { Mirror, MirrorTable } from '../../core/mirror.ts';
-import { formatTableName } from '../../core/table-name.ts';
+import { formatTableName, sameTable } from '../../core/table-name.ts';
 import { isFed } from '../../core/table-state.ts';
 import type { ExecuteContext } from '../../execute/context.ts';
 import { acceptSpec, addTable, migrate, register } from '../../execute/ledger-steps.ts';
 import { executeProvision, type ProvisionStep } from '../../execute/provision.ts';
 import type { Outcome } from '../../execute/outcome.ts';
-import { adoptTable, cancelCopy, removeShadow, retireTable } from '../../execute/stream-steps.ts';
+import {
+  adoptTable,
+  cancelCopy,
+  removeShadow,
+  retireTable,
+  type Adopted,
+} from '../../execute/stream-steps.ts';
 import { observeMirror, observeTables, type MirrorLook } from '../../observe/observe.ts';
+import { observeMemberships } from '../../observe/publication.ts';
 import { asStreamed } from '../../plan/exclusions.ts';
 import type { Step } from '../../plan/plan.ts';
 import { earlyRefusals, mayStream, planMirror } from '../../plan/plan-mirror.ts';
@@ -140,14 +147,15 @@ function key({ table }: { readonly table: MirrorTable }): string {
 
 /** What a step that takes effect in the stream does; undefined for another kind of step. */
 function streamStep(
-  { scope }: Pass,
+  pass: Pass,
   follower: Follower,
   owner: Owner,
   step: Step,
 ): (() => Promise<Outcome>) | undefined {
+  const { scope } = pass;
   switch (step.kind) {
     case 'adopt-table':
-      return async () => adoptTable(follower, owner, step);
+      return async () => adoptTable(follower, owner, step, await toAdopt(pass, step));
     case 'cancel-copy':
       return async () => {
         if (isFed(follower.recordOf(step.table.source))) await scope.copies?.stopOne(key(step));
@@ -165,6 +173,20 @@ function streamStep(
     default:
       return undefined;
   }
+}
+
+/** Read again: a step before may have published it. */
+async function toAdopt(
+  { scope, mirror, observed }: Pass,
+  { table }: Extract<Step, { kind: 'adopt-table' }>,
+): Promise<Adopted> {
+  const look = observed.tables.find(({ source }) => sameTable(source, table.source));
+  const oid = look?.sourceShape?.oid;
+  const memberships =
+    oid === undefined
+      ? []
+      : (await observeMemberships(scope.source, mirror.publication.name, [oid]))(oid);
+  return { destination: observed.destination, memberships };
 }
 
 async function routeNewTables(

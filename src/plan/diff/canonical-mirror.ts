@@ -1,6 +1,6 @@
 /** The page of a mirror as a whole: its slot and publication, and what its tables share at the destination. */
 import { parse } from 'yaml';
-import type { SavedForeignKey } from '../../core/observed.ts';
+import type { PublicationIdentity, SavedForeignKey } from '../../core/observed.ts';
 import { formatTableName, type TableName } from '../../core/table-name.ts';
 import { LEDGER_MIGRATIONS } from '../../sql/ledger.ts';
 import { isOneOf, sorted, type Scene, type Sheet, type Sides } from './canonical-page.ts';
@@ -72,13 +72,23 @@ function specSides({ steps }: Plan): Sides {
 function clusterSides({ observed: { source, ledger }, plan }: Scene): Sides {
   const step = plan.steps.find((candidate) => candidate.kind === 'record-source');
   if (step === undefined) return { actual: undefined, desired: undefined };
-  const side = (identifier: string | undefined, timeline: number | undefined): Sheet => ({
+  const known = ledger.mirror;
+  const side = (
+    identifier: string | undefined,
+    timeline: number | undefined,
+    publication: PublicationIdentity | undefined,
+  ): Sheet => ({
     systemIdentifier: identifier === '' ? undefined : identifier,
     timeline: timeline === 0 ? undefined : timeline,
+    publicationOwner: publication?.owner,
   });
   return {
-    actual: side(ledger.mirror?.sourceSystemIdentifier, step.from),
-    desired: side(source.systemIdentifier, step.timeline),
+    actual: side(known?.sourceSystemIdentifier, step.from, known?.publicationIdentity),
+    desired: side(
+      source.systemIdentifier,
+      step.timeline,
+      step.publication ?? known?.publicationIdentity,
+    ),
   };
 }
 
