@@ -9,6 +9,7 @@ import type { Verification } from './verification.ts';
 
 /** Which table at the destination: of that name there can be another one later. */
 export interface FilledTable {
+  /** 0: what was filled is gone, and the one that was made in its place is empty. */
   readonly oid: number;
   readonly databaseOid: number;
   /** Of the cluster; '' where it cannot be read. */

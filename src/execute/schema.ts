@@ -1,9 +1,13 @@
+import type { MirrorTable } from '../core/mirror.ts';
 import type { ObservedType, SequenceShape } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
+import { runOf } from '../core/table-state.ts';
 import { observeDestinationShape } from '../observe/shapes.ts';
 import { observeTypesByName } from '../observe/type-definitions.ts';
 import { desiredShape, mapSequence } from '../plan/desired-shape.ts';
 import type { Step } from '../plan/plan.ts';
+import { isRecordOf } from '../plan/table-case.ts';
+import { writeFilled } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import {
   createSchemaSql,
@@ -60,11 +64,15 @@ export async function createSequence(
   };
 }
 
-/** The table and, in the same transaction, the ownership of its serials' sequences. One that exists is left as it is. */
+/**
+ * The table and, in the same transaction, the ownership of its serials' sequences, and that it is empty
+ * where the ledger has its rows. One that exists is left as it is.
+ */
 export async function createTable(
-  { destination, mirror }: ExecuteContext,
+  ctx: ExecuteContext,
   { kind, table, source }: StepOf<'create-table'>,
 ): Promise<Outcome> {
+  const { destination, mirror } = ctx;
   const name = table.destination;
   const changed = (await observeDestinationShape(destination, name)) === undefined;
   if (changed) {
@@ -72,9 +80,22 @@ export async function createTable(
     await destination.transaction(async () => {
       await destination.query(createTableSql(shape));
       await ownSequences(destination, name, shape.sequences);
+      await recordEmpty(ctx, table);
     });
   }
   return { step: kind, table: name, changed, message: `table ${formatTableName(name)}` };
+}
+
+/** Between this and its copy it must not be taken for the one that was filled. A run has its own. */
+async function recordEmpty(
+  { destination, observed, owner }: ExecuteContext,
+  table: MirrorTable,
+): Promise<void> {
+  const { systemIdentifier, databaseOid } = observed.destination;
+  const record = observed.ledger.tables.find((candidate) => isRecordOf(candidate, table));
+  if (record === undefined || record.state.phase === 'Pending' || runOf(record) !== undefined)
+    return;
+  await writeFilled(destination, owner, record.id, { oid: 0, systemIdentifier, databaseOid });
 }
 
 const SELECT_RELATION = /* sql */ `

@@ -137,7 +137,13 @@ function decide(tableCase: TableCase, mirror: Mirror, held: boolean): Decision {
   // A bump is kept until it is done.
   const missed = state.phase === 'Pending' || bumped ? undefined : missedRefusal(tableCase, mirror);
   if (missed !== undefined) return refuseOrRetry(missed);
-  const strayed = tableCase.refilled ? refuseOrRetry(refilledRefusal(tableCase.table)) : undefined;
+  // What we made in its place ourselves waits for its copy.
+  const isOurs = record.filled?.oid === 0;
+  const strayed = tableCase.refilled
+    ? isOurs
+      ? copy('retry')
+      : refuseOrRetry(refilledRefusal(tableCase.table))
+    : undefined;
   if (isTakenBack(tableCase, record)) return { do: 'cancel' };
   switch (state.phase) {
     case 'Pending':

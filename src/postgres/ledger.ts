@@ -7,7 +7,7 @@ import { formatLsn, type Lsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
 import type { ObservedLedger, PublicationIdentity, SavedForeignKey } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
-import type { Done, TableState } from '../core/table-state.ts';
+import type { Done, FilledTable, TableState } from '../core/table-state.ts';
 import type { Verification } from '../core/verification.ts';
 import * as sql from '../sql/ledger.ts';
 import { createSpoolSql, dropSpoolSql } from '../sql/spool.ts';
@@ -300,6 +300,17 @@ export async function writeSourceOid(
   sourceOid: number,
 ): Promise<void> {
   await fencedTable(session, owner, { text: sql.UPDATE_SOURCE_OID, tableId, values: [sourceOid] });
+}
+
+/** In the transaction that made another table in the place of the one that was filled. */
+export async function writeFilled(
+  session: Session,
+  owner: Owner,
+  tableId: string,
+  filled: FilledTable,
+): Promise<void> {
+  const values = [JSON.stringify(filled)];
+  await fencedTable(session, owner, { text: sql.UPDATE_FILLED, tableId, values });
 }
 
 /** Makes the rest of this transaction wait for, or fail after, a takeover of the mirror. */

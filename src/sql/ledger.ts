@@ -230,6 +230,10 @@ export const NOTIFY_OWNER = /* sql */ `select pg_notify('bunnydb', $1)`;
 export const UPDATE_SOURCE_OID = /* sql */ `
 update bunnydb.tables set source_oid = $3 where id = $1 and epoch = $2`;
 
+/** The table that the ledger has rows of is another from here on. */
+export const UPDATE_FILLED = /* sql */ `
+update bunnydb.tables set filled = $3 where id = $1 and epoch = $2`;
+
 /** A new spool begins at its start. */
 export const RESET_REPLAY = /* sql */ `
 update bunnydb.tables set replayed_seq = 0 where id = $1 and epoch = $2`;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { silentLog } from '../../src/core/log.ts';
 import type { Observed, TableShape } from '../../src/core/observed.ts';
+import { executeProvision } from '../../src/execute/provision.ts';
 import { desiredShape } from '../../src/plan/desired-shape.ts';
 import { closingLine } from '../../src/plan/describe.ts';
 import type { Plan } from '../../src/plan/plan.ts';
@@ -144,4 +146,24 @@ test('other names at the destination: sequences, references and schemas follow',
     observed.tables[1]?.destinationShape?.foreignKeys[0]?.references,
     name('"ot.her"."Renamed"'),
   );
+});
+
+test('a table that was gone is copied again, also when nothing more than making it was done', async () => {
+  await using pair = await startPair([mirrorTable('public.t')]);
+  await pair.onSource('create table public.t (id int primary key)');
+  assertEmpty(await converge(pair));
+  await pair.onDestination('drop table public.t');
+  const observed = await pair.observe();
+  const { source, destination, mirror } = pair;
+  const owner = { mirror: mirror.name, epoch: observed.ledger.mirror?.epoch ?? 0n };
+  const [made, ...rest] = (await pair.plan()).steps;
+  assert.ok(made?.kind === 'create-table');
+  await executeProvision({ source, destination, mirror, observed, owner, log: silentLog() }, made);
+  const again = (await pair.plan()).steps.map(({ kind }) => kind);
+  assert.ok(again.includes('copy-table'));
+  assert.deepEqual(
+    again,
+    rest.map(({ kind }) => kind),
+  );
+  assertEmpty(await converge(pair));
 });

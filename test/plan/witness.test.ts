@@ -105,6 +105,11 @@ runCases([
     plan: {},
   },
   {
+    name: 'a table at the destination that was made again and not filled yet',
+    world: inState(LIVE, { filled: filled({ oid: 0 }) }),
+    plan: { steps: [COPY_RETRY] },
+  },
+  {
     name: 'a destination that was restored into another cluster',
     world: inState(LIVE, { filled: filled({ oid: 1, systemIdentifier: '9' }) }),
     plan: {},
