@@ -116,8 +116,9 @@ export function findForeignKey(
 }
 
 /** Live in the ledger, and there. */
-function isLive({ record, observed, moved }: TableCase): boolean {
-  return !moved && record?.state.phase === 'Live' && observed.destinationShape !== undefined;
+function isLive({ record, observed, moved, refilled }: TableCase): boolean {
+  const isThere = observed.destinationShape !== undefined && !refilled;
+  return !moved && record?.state.phase === 'Live' && isThere;
 }
 
 /** A destination table that no copy is about to touch: Live, or none of ours. */

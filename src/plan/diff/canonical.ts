@@ -122,11 +122,12 @@ function rowSides({ tableCase, record, steps }: TableLook): {
   };
 }
 
-/** A phase; or New, which the ledger does not know; or Stale, whose changes went with the slot. */
-function stateWord({ record: left }: TableCase, record: TableRecord | undefined): string {
+/** A phase; or New, which the ledger does not know; or Stale, whose changes went with the slot or whose rows with their table. */
+function stateWord({ record: left, refilled }: TableCase, record: TableRecord | undefined): string {
   if (record === undefined) return 'New';
   const { phase } = record.state;
-  return left?.state.phase === 'Pending' && phase !== 'Pending' ? 'Stale' : phase;
+  const isForgotten = left?.state.phase === 'Pending' && phase !== 'Pending';
+  return isForgotten || (refilled && phase === 'Live') ? 'Stale' : phase;
 }
 
 /** The table's own counter, and the mirror's where it was ever raised. */
