@@ -22,7 +22,11 @@ function openingsAround({ days, start, timeZone }: MaintenanceWindow, at: Date):
   const today = DateTime.fromJSDate(at, { zone: timeZone }).startOf('day');
   const [hour, minute] = start.split(':').map(Number);
   const offsets = Array.from({ length: 2 * DAYS_AROUND + 1 }, (_, index) => index - DAYS_AROUND);
-  return offsets
-    .map((offset) => today.plus({ days: offset }).set({ hour: hour ?? 0, minute: minute ?? 0 }))
-    .filter((opens) => days.some((day) => day === opens.setLocale('en').weekdayShort));
+  return (
+    offsets
+      .map((offset) => today.plus({ days: offset }))
+      // By the day that is meant: a clock that is put forward may push the opening past its end.
+      .filter((date) => days.some((day) => day === date.setLocale('en').weekdayShort))
+      .map((date) => date.set({ hour: hour ?? 0, minute: minute ?? 0 }))
+  );
 }

@@ -29,6 +29,14 @@ const EVERY_NIGHT: MaintenanceWindow = {
   timeZone: 'Europe/Berlin',
 };
 
+/** There the clock goes from 23:00 to midnight on 2026-03-28. */
+const LAST_HOUR: MaintenanceWindow = {
+  days: ['Sat'],
+  start: '23:30',
+  durationMinutes: 60,
+  timeZone: 'America/Nuuk',
+};
+
 const CASES: readonly {
   readonly name: string;
   readonly windows: readonly MaintenanceWindow[];
@@ -78,6 +86,24 @@ const CASES: readonly {
     windows: [EVERY_NIGHT],
     at: '2026-10-24T20:00:00Z',
     opens: '2026-10-25T00:30:00.000Z',
+  },
+  {
+    name: 'the clock is put forward over it and past midnight: still that day’s, half an hour into the next',
+    windows: [LAST_HOUR],
+    at: '2026-03-28T20:00:00Z',
+    opens: '2026-03-29T01:30:00.000Z',
+  },
+  {
+    name: 'pushed past midnight it is open',
+    windows: [LAST_HOUR],
+    at: '2026-03-29T01:45:00Z',
+    opens: undefined,
+  },
+  {
+    name: 'pushed past midnight it is not the next day’s',
+    windows: [{ ...LAST_HOUR, days: ['Sun'] }],
+    at: '2026-03-29T01:45:00Z',
+    opens: '2026-03-30T00:30:00.000Z',
   },
   {
     name: 'longer than a week is always open',
