@@ -107,7 +107,9 @@ export async function endOwnSession(
   mirror: string,
   daemon: number,
 ): Promise<void> {
-  await session.query(sql.END_OWN_OWNER, [mirror, daemon, namesOf(mirror, WORKERS)]);
+  // Its name is the standby's until a moment after it has the lock.
+  const names = namesOf(mirror, ['owner', 'standby']);
+  await session.query(sql.END_OWN_OWNER, [mirror, daemon, namesOf(mirror, WORKERS), names]);
 }
 
 /** False when it spoke meanwhile or is gone already. Throws PermissionDenied when it is another role's. */

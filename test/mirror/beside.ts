@@ -49,8 +49,8 @@ export async function startBeside(
 const OWNERS = /* sql */ `
   select m.name as mirror, daemon.objid::text as daemon
   from bunnydb.mirrors m
-  join pg_locks owner on owner.locktype = 'advisory' and owner.granted and owner.classid = 70201140
-    and owner.objid::bigint = hashtext(m.name)::bigint & 4294967295
+  join pg_locks owner on owner.locktype = 'advisory' and owner.granted and owner.objsubid = 1
+    and owner.classid::bigint << 32 | owner.objid::bigint = hashtextextended(m.name, 70201140)
   join pg_locks daemon on daemon.pid = owner.pid and daemon.locktype = 'advisory'
     and daemon.classid = 70201142
   where owner.database = (select oid from pg_database where datname = current_database())
@@ -81,7 +81,10 @@ export async function ownerOf(mirror: TestMirror, among: readonly Beside[]): Pro
 export async function standbys(mirror: TestMirror, count: number): Promise<void> {
   const look = async (): Promise<boolean> => {
     const rows = await mirror.atDestination(`
-      select pid from pg_locks where locktype = 'advisory' and classid = 70201141
+      select pid
+      from pg_locks join bunnydb.mirrors on
+        classid::bigint << 32 | objid::bigint = hashtextextended(name, 70201141)
+      where locktype = 'advisory' and objsubid = 1
         and database = (select oid from pg_database where datname = current_database())`);
     return rows.length === count;
   };

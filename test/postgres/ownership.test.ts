@@ -144,6 +144,54 @@ test('what is left of a daemon’s own session is ended though it works, and ano
   assert.equal(await tryLockMirror(next, 'shop'), true);
 });
 
+test('mirrors whose names have one hash of 32 bits are run each by itself', async () => {
+  const where = await place();
+  const names = ['m11320', 'm73331'] as const;
+  const [row] = await where.cluster.query(
+    where.database,
+    `select hashtext('${names[0]}') = hashtext('${names[1]}') as same`,
+  );
+  assert.equal(row?.['same'], 't');
+  await using one = await open(where);
+  await using two = await open(where);
+  for (const [session, mirror] of [
+    [one, names[0]],
+    [two, names[1]],
+  ] as const) {
+    await nameSession(session, mirror, 'owner');
+    await signSession(session, 5);
+    assert.equal((await readStanding(session, mirror)).owner, undefined);
+    assert.equal(await isMirrorLocked(session, mirror), false);
+    assert.equal(await tryLockMirror(session, mirror), true);
+  }
+  await using standby = await standbyOf(where, names[0], 7);
+  assert.deepEqual(await readStandbys(two, names[1]), []);
+  // A lock that is another mirror's by its holder's name is none of ours to end, whatever its key says.
+  await nameSession(one, names[1], 'owner');
+  await endOwnSession(standby, names[0], 5);
+  await one.query('select 1');
+  await nameSession(one, names[0], 'owner');
+  await endOwnSession(standby, names[0], 5);
+  await assert.rejects(one.query('select 1'), { code: 'ConnectionFailed' });
+});
+
+test('an owner whose client takes no more of a result is silent, and is ended', async () => {
+  const where = await place();
+  await using owner = await open(where);
+  await using standby = await standbyOf(where, 'shop', 1);
+  await tryLockMirror(owner, 'shop');
+  owner.client.connection.stream.pause();
+  const large = owner.query("select repeat('x', 1000) from generate_series(1, 100000)");
+  large.catch(() => undefined);
+  const isSilent = async (): Promise<boolean> =>
+    ((await readStanding(standby, 'shop')).owner?.silentSeconds ?? 0) > 0.3;
+  await until(isSilent, { timeoutMs: 10_000, late: async () => new Error('never silent') });
+  assert.equal(await endSilentOwner(standby, 'shop', 0), true);
+  assert.equal(await tryLockMirror(standby, 'shop'), true);
+  owner.client.connection.stream.resume();
+  await assert.rejects(large, { code: 'ConnectionFailed' });
+});
+
 test('an owner that waits for what its own paused sessions hold is silent too', async () => {
   const where = await place();
   await where.cluster.query(where.database, 'create table t (id int)');
