@@ -1,8 +1,8 @@
 /** Whether the slot still has everything that was not applied yet, and nothing else than that. Pure. */
 import type { ErrorCode } from '../core/errors.ts';
-import { formatLsn } from '../core/lsn.ts';
+import { formatLsn, LSN_ZERO } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
-import type { MirrorRecord, Observed } from '../core/observed.ts';
+import type { MirrorRecord, Observed, ObservedSlot } from '../core/observed.ts';
 import { publicationLoss } from './published.ts';
 import type { Breach } from './source-change.ts';
 
@@ -19,7 +19,7 @@ export function slotLoss(
 ): Breach | undefined {
   const reason = lossOf(mirror, observed, record);
   if (reason !== undefined) return breach(mirror, 'SlotLost', reason);
-  const ahead = aheadOf(observed, record);
+  const ahead = aheadOf(observed.slot, record);
   return ahead === undefined ? undefined : breach(mirror, 'TargetRewound', ahead);
 }
 
@@ -41,8 +41,16 @@ function lossOf(mirror: Mirror, observed: Observed, record: MirrorRecord): strin
   return historyLoss(observed, record) ?? publicationLoss(mirror, observed, record);
 }
 
+/** Somebody is told what is not in the ledger: no daemon of this mirror is, which confirms what it has written there. */
+export function isReadByAnother(slot: Observed['slot'], { appliedLsn }: MirrorRecord): boolean {
+  return slot?.active === true && (slot.confirmedFlushLsn ?? LSN_ZERO) > appliedLsn;
+}
+
 /** The slot was told to forget what the ledger does not have. */
-function aheadOf({ slot }: Observed, { appliedLsn }: MirrorRecord): string | undefined {
+export function aheadOf(
+  slot: Pick<ObservedSlot, 'confirmedFlushLsn'> | undefined,
+  { appliedLsn }: Pick<MirrorRecord, 'appliedLsn'>,
+): string | undefined {
   const confirmed = slot?.confirmedFlushLsn;
   return confirmed !== undefined && confirmed > appliedLsn
     ? `has confirmed ${formatLsn(confirmed)}, and only ${formatLsn(appliedLsn)} was applied: the destination was restored from a backup, or somebody made or moved the slot by hand`

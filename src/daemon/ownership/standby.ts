@@ -198,8 +198,8 @@ export class Standby implements AsyncDisposable {
       if (this.#isAnnounced) await withdrawStandby(session, name);
       await nameSession(session, name, 'owner');
       const ends = { source, destination: session };
-      const isFromAnother = this.#isFromAnother;
-      const owner = await takeOver({ ...ends, mirror: name, isFromAnother, log });
+      const take = { ...ends, mirror: name, isFromAnother: this.#isFromAnother, log };
+      const { owner, isFromAnother } = await takeOver(take);
       const daemon = peers.id;
       if (isFromAnother) log.info({ daemon }, 'took over');
       else log.debug({ daemon }, 'runs the mirror');
