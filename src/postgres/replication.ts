@@ -216,6 +216,27 @@ async function checkSource(client: Client, { source, from }: ReplicationOptions)
     );
 }
 
+const SELECT_HELD_SLOT = /* sql */ `
+select coalesce(confirmed_flush_lsn, '0/0')::text as confirmed_flush_lsn
+from pg_replication_slots
+where slot_name = $1 and plugin = 'pgoutput' and database = current_database()`;
+
+/**
+ * What a slot that is being streamed from was told to forget, as another session sees it; undefined when
+ * there is none of ours. To be asked once the stream has started, which holds the slot from then on, and before
+ * anything is confirmed: until the start it may have been dropped and made again.
+ */
+export async function readHeldSlot({
+  name,
+  source,
+  slot,
+}: Pick<Mirror, 'name' | 'source' | 'slot'>): Promise<Lsn | undefined> {
+  const options = { mirror: name, role: 'observer', readOnly: true } as const;
+  await using session = await openSession(source, options);
+  const [row] = await session.query(SELECT_HELD_SLOT, [slot]);
+  return row && parseLsn(row['confirmed_flush_lsn'] ?? '');
+}
+
 /** undefined_file: timeline 1 has no history, and one that was removed tells nothing. */
 const UNDEFINED_FILE = '58P01';
 

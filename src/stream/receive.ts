@@ -3,8 +3,10 @@ import type { Clock } from '../core/clock.ts';
 import { classify, MirrorError } from '../core/errors.ts';
 import { LSN_ZERO, type Lsn, maxLsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
+import { aheadOf } from '../plan/slot-loss.ts';
 import {
   openReplication,
+  readHeldSlot,
   type ExpectedSource,
   type ReplicationStream,
 } from '../postgres/replication.ts';
@@ -22,6 +24,8 @@ export class Receiver {
   readonly #onEvent: () => void;
   readonly #pulse: Pulse;
   #stream: ReplicationStream | undefined;
+  /** Older servers let a confirmation take the slot back, and then it would not tell any more what is missing. */
+  #mayConfirm = false;
   #broken: Error | undefined;
   #serverLsn = LSN_ZERO;
   #receivedLsn = LSN_ZERO;
@@ -31,7 +35,10 @@ export class Receiver {
     this.#pulse = new Pulse(clock);
   }
 
-  /** Returns when the source streams; throws when it does not, because the slot is in use for one. */
+  /**
+   * Returns when the source streams; throws when it does not, because the slot is in use for one. With `source`
+   * also SlotLost or TargetRewound, when the slot that it streams from is not the one that was looked at.
+   */
   async open(mirror: Mirror, from: Lsn, source?: ExpectedSource): Promise<void> {
     const stream = await openReplication(mirror.source, {
       mirror: mirror.name,
@@ -47,6 +54,8 @@ export class Receiver {
     this.#stream = stream;
     stream.done.catch((error: unknown) => this.#break(error));
     await Promise.race([stream.started, stream.done]);
+    if (source !== undefined) await Promise.race([assertSlotIsLike(mirror, from), stream.done]);
+    this.#mayConfirm = true;
   }
 
   get isBroken(): boolean {
@@ -88,7 +97,7 @@ export class Receiver {
     if (stream === undefined || this.isBroken) return;
     this.#pulse.listen(stream);
     if (this.#liveness === 'dead') stream.giveUp(this.#noAnswer());
-    else stream.confirm(lsn, this.#pulse.askNow());
+    else if (this.#mayConfirm) stream.confirm(lsn, this.#pulse.askNow());
   }
 
   async close(): Promise<void> {
@@ -123,4 +132,13 @@ export class Receiver {
     this.#broken ??= classify(error);
     this.#onEvent();
   }
+}
+
+/** The server streams from what the slot has confirmed, and says nothing when that is more than was asked for. */
+async function assertSlotIsLike(mirror: Mirror, from: Lsn): Promise<void> {
+  const confirmedFlushLsn = await readHeldSlot(mirror);
+  if (confirmedFlushLsn === undefined)
+    throw new MirrorError('SlotLost', `slot ${mirror.slot} is gone`);
+  const ahead = aheadOf({ confirmedFlushLsn }, { appliedLsn: from });
+  if (ahead !== undefined) throw new MirrorError('TargetRewound', `slot ${mirror.slot} ${ahead}`);
 }
