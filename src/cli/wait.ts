@@ -87,6 +87,12 @@ async function verdictOf(mirror: Mirror, options: WaitOptions): Promise<Verdict>
   const table = wanted === undefined ? undefined : findTable(mirror, wanted);
   const { state, message } =
     table === undefined ? readiness(status) : progressOf(status, formatTableName(table.source));
+  // Only an edit of the file ends that.
+  if (mirror.suspend && state === 'waiting')
+    return {
+      state: 'failed',
+      message: `${mirror.name} is suspended: resume it, bunnydb resume ${mirror.name}`,
+    };
   return { state, message: `${mirror.name}: ${message}` };
 }
 

@@ -31,13 +31,17 @@ interface Waited {
 async function waitFor(
   goal: string,
   orders: object,
-  { timeoutMs = 0, beside = '' }: { timeoutMs?: number; beside?: string } = {},
+  {
+    timeoutMs = 0,
+    beside = '',
+    more = '',
+  }: { timeoutMs?: number; beside?: string; more?: string } = {},
 ): Promise<Waited> {
   const dir = await mkdtemp(join(tmpdir(), 'mirrors-'));
   try {
     await writeFile(join(dir, 'from.yaml'), SOURCE_PEER);
     await writeFile(join(dir, 'to.yaml'), DESTINATION_PEER);
-    await writeFile(join(dir, 'shop.yaml'), mirrorText(TABLES));
+    await writeFile(join(dir, 'shop.yaml'), mirrorText(more + TABLES));
     if (beside !== '') await writeFile(join(dir, 'x.yaml'), beside);
     const { mirrors } = await loadDirectory(dir);
     const trouble = `public.users: ${DIFFERS.message}. ${DIFFERS.hint}`;
@@ -121,4 +125,15 @@ test('what is wrong with another file is said once, and not at each look', async
   );
   assert.equal(code, EXIT.timedOut);
   assert.equal(stderr.match(/x\.yaml:/g)?.length, 1, stderr);
+});
+
+test('a suspended mirror is not waited for, unless what is waited for is done', async () => {
+  const goal = 'resync=public.orders';
+  const suspend = '  suspend: true\n';
+  const held = { phase: 'Pending', resyncStatus: 'in_progress' };
+  const waited = await waitFor(goal, held, { more: suspend });
+  assert.equal(waited.code, EXIT.failed);
+  assert.equal(waited.stderr, 'shop is suspended: resume it, bunnydb resume shop\n');
+  assert.equal((await waitFor(goal, held)).code, EXIT.timedOut);
+  assert.equal((await waitFor(goal, LIVE, { more: suspend })).code, EXIT.done);
 });

@@ -149,6 +149,32 @@ test('what is not known has no series: before a look, without a stream, without 
   );
 });
 
+test('a slot that is gone is lost, as one that lost its WAL is', () => {
+  const { lag: _lag, source: _source, conditions, ...rest } = status('shop').status;
+  const gone = conditions.map((one) => ({ ...one, reason: 'SlotLost' as const }));
+  const lost = { ...status('shop'), status: { ...rest, conditions: gone } };
+  const series = samplesOf(view(loop('shop', { status: lost })));
+  assert.deepEqual(
+    series.flatMap(({ name, labels, value }) =>
+      name === 'slot_wal_status' && value === 1 ? [labels['status']] : [],
+    ),
+    ['lost'],
+  );
+});
+
+test('a standby counts no passes, nor what it counted while it had the mirror', async () => {
+  const metrics = new Metrics();
+  const standby = loop('shop', { isOwner: false, status: undefined });
+  const own = (text: string): string[] =>
+    [...readSeries(text).keys()].filter((key) => key.includes('mirror="shop"')).toSorted();
+  const two = ['bunnydb_owner{mirror="shop"}', 'bunnydb_suspended{mirror="shop"}'];
+  assert.deepEqual(own(await metrics.render(view(standby))), two);
+  metrics.passEnded('shop', { result: 'success', seconds: 1 });
+  metrics.rowsCopied('shop', 'public.a', 1);
+  assert.ok(own(await metrics.render(view(loop('shop')))).length > 2);
+  assert.deepEqual(own(await metrics.render(view(standby))), two);
+});
+
 test('counters begin at zero, add up, and go with their mirror or table', async () => {
   const metrics = new Metrics();
   const rows = 'bunnydb_table_rows_copied_total{mirror="shop",table="public.a"}';

@@ -1,7 +1,7 @@
 /** The metrics of one daemon, for Prometheus. Nothing is asked of a database when they are scraped. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ownVersion } from '../../core/version.ts';
-import type { DaemonView } from './daemon-view.ts';
+import type { DaemonView, LoopView } from './daemon-view.ts';
 import type { EndedPass, Meter } from './meter.ts';
 import { GAUGES, samplesOf, type GaugeName, type Sample } from './samples.ts';
 
@@ -87,7 +87,7 @@ export class Metrics implements Meter {
   }
 
   async #forgetRemoved({ mirrors }: DaemonView): Promise<void> {
-    const names = new Set(mirrors.map(({ name }) => name));
+    const names = new Set(mirrors.filter(hasPasses).map(({ name }) => name));
     for (const { labels } of (await this.#passes.get()).values) {
       if (names.has(String(labels['mirror']))) continue;
       this.#passes.remove(labels);
@@ -104,10 +104,15 @@ export class Metrics implements Meter {
 
   /** A counter that appears with its first event hides that event from rate(). */
   #beginAtZero({ mirrors }: DaemonView): void {
-    for (const { name: mirror, status } of mirrors) {
+    for (const { name: mirror, status } of mirrors.filter(hasPasses)) {
       for (const result of ['success', 'error']) this.#passes.inc({ mirror, result }, 0);
       for (const { source } of status?.status.tables ?? [])
         this.#rowsCopied.inc({ mirror, table: source }, 0);
     }
   }
+}
+
+/** Who stands by looks at who has the mirror, and tells nothing more of it. */
+function hasPasses({ isOwner, status }: LoopView): boolean {
+  return isOwner || status !== undefined;
 }

@@ -41,7 +41,7 @@ export const GAUGES = {
     labels: ['mirror'],
   },
   slot_wal_status: {
-    help: '1 for the wal_status that the slot has (pg_replication_slots), as of the last pass.',
+    help: '1 for the wal_status that the slot has (pg_replication_slots), as of the last pass; one that is gone is lost.',
     labels: ['mirror', 'status'],
   },
   resync_generation: {
@@ -94,6 +94,9 @@ function ofMirror(view: LoopView): Sample[] {
   ];
   if (view.status === undefined) return base;
   const { conditions, lag, source, resyncGeneration, tables } = view.status.status;
+  // A slot that is gone has no wal_status, and an alert for its loss must not miss the worst one.
+  const isGone = source === undefined && conditions.some(({ reason }) => reason === 'SlotLost');
+  const walStatus = isGone ? 'lost' : source?.walStatus;
   return [
     ...base,
     ...conditions.flatMap(({ type, status }) =>
@@ -102,13 +105,9 @@ function ofMirror(view: LoopView): Sample[] {
     ...known('replication_lag_bytes', lag?.bytes, { mirror }),
     ...known('replication_lag_seconds', lag?.seconds, { mirror }),
     ...known('slot_retained_wal_bytes', source?.retainedBytes, { mirror }),
-    ...(source?.walStatus === undefined
+    ...(walStatus === undefined
       ? []
-      : oneOf(
-          'slot_wal_status',
-          { label: 'status', is: source.walStatus, of: WAL_STATUSES },
-          { mirror },
-        )),
+      : oneOf('slot_wal_status', { label: 'status', is: walStatus, of: WAL_STATUSES }, { mirror })),
     ...generations(resyncGeneration, { mirror }),
     ...tables.flatMap((table) => ofTable(view, table)),
   ];
