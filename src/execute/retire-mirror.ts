@@ -4,16 +4,17 @@
  */
 import { checkpoint } from '../core/checkpoint.ts';
 import { classify, MirrorError } from '../core/errors.ts';
-import type { MirrorRecord } from '../core/observed.ts';
+import type { MirrorRecord, Observed } from '../core/observed.ts';
 import { formatTableName } from '../core/table-name.ts';
 import { releasedState, type TableRecord } from '../core/table-state.ts';
+import { observeSlot } from '../observe/slot.ts';
 import type { Step } from '../plan/plan.ts';
 import { halfCopied, withWayOut, type RemovalStep } from '../plan/removal.ts';
 import {
   deleteTable,
   dropSpool,
   forgetForeignKey,
-  forgetSlot,
+  markSlotReleased,
   readLedger,
   writeTableState,
 } from '../postgres/ledger.ts';
@@ -26,9 +27,11 @@ import type { Outcome } from './outcome.ts';
 import { dropPublication } from './publication.ts';
 import { dropBoth } from './shadow.ts';
 import { DROP_SLOT } from './slot.ts';
+import { isOwnSlot } from './slot-mark.ts';
 
 export interface RemovalContext extends Omit<ExecuteContext, 'observed'> {
-  /** The ledger's, as of the look that the plan was made from. */
+  /** What the plan was made from, and the ledger's part of it. */
+  readonly look: Pick<Observed, 'source'>;
   readonly record: MirrorRecord;
   readonly tables: readonly TableRecord[];
 }
@@ -55,16 +58,22 @@ export async function executeRemoval(ctx: RemovalContext, step: RemovalStep): Pr
 
 /**
  * The ledger forgets the slot first: a file that comes back after a crash in between has the slot made
- * or adopted, and every table copied. Throws SlotBusy while it is read.
+ * or adopted, and every table copied. One that the ledger does not say was made stays, unless it proves to be
+ * ours. Throws SlotBusy while it is read.
  */
 async function releaseSlot(
   ctx: RemovalContext,
   { kind }: StepOf<'release-slot'>,
 ): Promise<Outcome> {
-  const { source, destination, mirror, owner, record, tables } = ctx;
+  const { source, destination, mirror, owner, record, tables, log } = ctx;
   if (mirror.deletionPolicy === 'Retain') tellHalfCopied(ctx);
+  if (!(await holdsSlot(ctx))) {
+    const message = `slot ${record.slot} was not made by this mirror`;
+    log.warn({ slot: record.slot }, 'a slot that this mirror did not make is left as it is');
+    return { step: kind, changed: false, message };
+  }
   await destination.transaction(async () => {
-    await forgetSlot(destination, owner);
+    await markSlotReleased(destination, owner);
     for (const table of tables)
       await writeTableState(destination, owner, table.id, { state: releasedState(table) });
   });
@@ -72,6 +81,15 @@ async function releaseSlot(
   await atSource(ctx, async () => source.query(DROP_SLOT, [record.slot, record.sourceDatabase]));
   checkpoint('slot-released');
   return { step: kind, changed: true, message: `slot ${record.slot}` };
+}
+
+/** False when there is one of that name that is not ours. */
+async function holdsSlot(ctx: RemovalContext): Promise<boolean> {
+  const { source, record, look } = ctx;
+  if (record.slotState === 'created') return true;
+  const slot = await observeSlot(source, record.slot);
+  if (slot?.database !== look.source.database) return true;
+  return isOwnSlot(ctx, slot, ctx);
 }
 
 function tellHalfCopied({ tables, log }: RemovalContext): void {
@@ -84,6 +102,8 @@ async function releasePublication(
   ctx: RemovalContext,
   step: StepOf<'drop-publication'>,
 ): Promise<Outcome> {
+  if (!(await holdsSlot(ctx)))
+    return { step: step.kind, changed: false, message: `publication ${step.name} is read` };
   const outcome = await atSource(ctx, async () => dropPublication(ctx, step));
   checkpoint('publication-dropped');
   return outcome;

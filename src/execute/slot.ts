@@ -1,13 +1,16 @@
 import { driverCode, MirrorError } from '../core/errors.ts';
 import { formatLsn, parseLsn, type Lsn } from '../core/lsn.ts';
 import { releasedState } from '../core/table-state.ts';
+import type { ObservedSlot } from '../core/observed.ts';
 import { observePublicationSettings } from '../observe/publication.ts';
 import { observeSlot } from '../observe/slot.ts';
 import { describeStep } from '../plan/describe.ts';
 import type { Step } from '../plan/plan.ts';
+import { unknownSlot } from '../plan/slot.ts';
 import { isOtherCluster } from '../plan/source-change.ts';
 import {
   forgetSlot,
+  readSlotMark,
   recordOrigin,
   recordSlot,
   writeSource,
@@ -16,6 +19,7 @@ import {
 import type { Session } from '../postgres/session.ts';
 import type { ExecuteContext } from './context.ts';
 import type { Outcome } from './outcome.ts';
+import { CREATE_SLOT, isOwnSlot } from './slot-mark.ts';
 
 type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>;
 
@@ -23,9 +27,8 @@ type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>;
 const SLOT_LOCK_TIMEOUT_MS = 5_000;
 /** lock_not_available */
 const LOCK_NOT_AVAILABLE = '55P03';
-
-const CREATE_SLOT = /* sql */ `
-select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput')`;
+/** duplicate_object */
+const DUPLICATE_OBJECT = '42710';
 
 /** Nothing when there is none that we could have made. */
 export const DROP_SLOT = /* sql */ `
@@ -59,7 +62,7 @@ limit 1`;
 /**
  * Makes the slot on a plain session and records where it begins. Creating one waits for every
  * transaction that has written (TRAPS 21). Throws SlotWaiting, naming the oldest of them, and leaves
- * no slot behind then; SlotBusy when the slot to adopt is not finished yet.
+ * no slot behind then; SlotBusy when the slot to adopt is not finished yet, SlotUnknown when it is not ours.
  */
 export async function createSlot(
   ctx: ExecuteContext,
@@ -67,14 +70,11 @@ export async function createSlot(
 ): Promise<Outcome> {
   const { source, destination, mirror, observed, owner } = ctx;
   const present = await observeSlot(source, mirror.slot);
-  if (present !== undefined && !adopt)
-    throw new MirrorError('SlotUnknown', `slot ${mirror.slot} appeared on the source meanwhile`);
-  if (present !== undefined && present.confirmedFlushLsn === undefined)
-    throw new MirrorError('SlotBusy', `slot ${mirror.slot} is being made by another session`);
+  if (present !== undefined && !adopt) throw appearedMeanwhile(mirror.slot);
+  if (present !== undefined) await assertOwn(ctx, present);
   // Before the slot: from there on every change of it counts.
   const publication = await observePublicationSettings(source, mirror.publication.name);
-  const start =
-    present?.confirmedFlushLsn ?? (await makeSlot(source, mirror.slot, observed.source.database));
+  const start = present?.confirmedFlushLsn ?? (await makeSlot(ctx));
   await recordSlot(destination, owner, {
     lsn: start,
     timeline: observed.source.timeline,
@@ -87,19 +87,32 @@ export async function createSlot(
   };
 }
 
-async function makeSlot(source: Session, slot: string, database: string): Promise<Lsn> {
+/** Throws SlotUnknown: it is never taken over. */
+async function assertOwn(ctx: ExecuteContext, present: ObservedSlot): Promise<void> {
+  const { mirror, observed } = ctx;
+  const record = observed.ledger.mirror;
+  if (record !== undefined && (await isOwnSlot(ctx, present, { record, look: observed }))) return;
+  const problem = "is there, and was not made by this destination's mirror";
+  throw unknownSlot(mirror, problem, present.database).error;
+}
+
+function appearedMeanwhile(slot: string, cause?: unknown): MirrorError {
+  return new MirrorError('SlotUnknown', `slot ${slot} appeared on the source meanwhile`, { cause });
+}
+
+/** Until it is finished a slot is ephemeral, and goes with what ends the statement. */
+async function makeSlot({ source, destination, mirror, owner }: ExecuteContext): Promise<Lsn> {
+  const mark = await readSlotMark(destination, owner);
   try {
     return await source.transaction(async () => {
       await source.query(`set local lock_timeout = ${SLOT_LOCK_TIMEOUT_MS}`);
-      const [row] = await source.query(CREATE_SLOT, [slot]);
+      const [row] = await source.query(CREATE_SLOT, [mirror.slot, mark]);
       return parseLsn(row?.['lsn'] ?? '');
     });
   } catch (error) {
-    if (!(error instanceof MirrorError) || driverCode(error.cause) !== LOCK_NOT_AVAILABLE)
-      throw error;
-    // Until it is finished a slot is ephemeral and goes with the error; look, rather than believe.
-    if ((await observeSlot(source, slot)) !== undefined)
-      await source.query(DROP_SLOT, [slot, database]);
+    const code = error instanceof MirrorError ? driverCode(error.cause) : undefined;
+    if (code === DUPLICATE_OBJECT) throw appearedMeanwhile(mirror.slot, error);
+    if (code !== LOCK_NOT_AVAILABLE) throw error;
     throw new MirrorError('SlotWaiting', await describeBlocker(source), { cause: error });
   }
 }
@@ -122,14 +135,19 @@ async function describeBlocker(source: Session): Promise<string> {
 /**
  * Drops what is left of the slot, where it is ours, and forgets it: every table is Pending again, and
  * what comes next is of this source and this publication. Written down when the slot is gone: after a crash
- * in between it is missing, and so still lost. Throws SlotBusy while it is read.
+ * in between it is missing, and so still lost. Throws SlotBusy while it is read, SlotUnknown when it is not ours.
  */
 export async function resetSlot(
-  { source, destination, mirror, observed, owner, log }: ExecuteContext,
+  ctx: ExecuteContext,
   { kind, reason, left }: StepOf<'reset-slot'>,
 ): Promise<Outcome> {
+  const { source, destination, mirror, observed, owner, log } = ctx;
   const { slot } = mirror;
   const former = observed.ledger.mirror;
+  if (former?.slotState === 'creating' && !isOtherCluster(former, observed.source)) {
+    const present = await observeSlot(source, slot);
+    if (present !== undefined) await assertOwn(ctx, present);
+  }
   log.warn(
     { slot, reason, ...(left === undefined ? {} : { left }) },
     'the slot is given up, every table will be copied again',

@@ -11,6 +11,7 @@ import { sameTable, type TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
 import { cleanSourceSql } from '../sql/publication.ts';
+import { isSomebodyElses } from './own-slot.ts';
 import type { Plan, Refusal, Step } from './plan.ts';
 import { identityRefusals } from './preflight.ts';
 import { refuse } from './refuse.ts';
@@ -43,7 +44,7 @@ export interface RemovalPlan extends Plan {
  * has our names and is not in the ledger is somebody else's.
  */
 export function planRemoval(mirror: Mirror, look: RemovalLook): RemovalPlan {
-  const { ledger, slot, publication } = look;
+  const { ledger, publication } = look;
   const record = ledger.mirror;
   const nothing = { mirror: mirror.name, steps: [], refusals: [], notices: [] };
   if (record === undefined) return { ...nothing, refusals: leftSlot(mirror, look) };
@@ -56,15 +57,18 @@ export function planRemoval(mirror: Mirror, look: RemovalLook): RemovalPlan {
         error: withWayOut(error, mirror, record),
       })),
     };
-  const holdsSlot = record.slotState === 'created' || isOurs(slot, look);
+  const left = record.slotState === 'created' ? 'ours' : leftThere(look, record);
   return {
     ...nothing,
     steps: [
       ...(ledger.version < LEDGER_MIGRATIONS.length
         ? [{ kind: 'migrate-ledger', fromVersion: ledger.version } as const]
         : []),
-      ...(holdsSlot ? [{ kind: 'release-slot' } as const] : []),
-      ...(ownsPublication(mirror, record) && mayBeThere(mirror, record, publication)
+      ...(left === 'ours' ? [{ kind: 'release-slot' } as const] : []),
+      // Whose the slot is reads the publication of its name, too.
+      ...(left !== 'strange' &&
+      ownsPublication(mirror, record) &&
+      mayBeThere(mirror, record, publication)
         ? [{ kind: 'drop-publication', name: record.publication } as const]
         : []),
       ...planForeignKeys(mirror, ledger),
@@ -98,6 +102,13 @@ function leftSlot(mirror: Mirror, look: RemovalLook): Refusal[] {
 /** A slot of another plugin or database is none that we could have made. */
 function isOurs(slot: Observed['slot'], { source }: RemovalLook): boolean {
   return slot?.plugin === 'pgoutput' && slot.database === source.database;
+}
+
+/** What a slot is that an interrupted try or release may have left, as far as a look tells. */
+function leftThere(look: RemovalLook, record: MirrorRecord): 'ours' | 'strange' | 'none' {
+  const { slot } = look;
+  if (slot === undefined || !isOurs(slot, look)) return 'none';
+  return isSomebodyElses(slot, record, look) ? 'strange' : 'ours';
 }
 
 /** A managed one has the slot's name; a file may give that name to somebody else's. */

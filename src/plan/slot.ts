@@ -3,6 +3,7 @@ import type { MirrorRecord, Observed } from '../core/observed.ts';
 import { dropSlotSql } from '../sql/publication.ts';
 import type { Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
+import { isSomebodyElses } from './own-slot.ts';
 import { isSlotLoss, slotLoss } from './slot-loss.ts';
 import {
   formerPublication,
@@ -30,8 +31,9 @@ const NOTHING: SlotPlan = { steps: [], refusals: [], forget: false };
  * | none         | none            | register the mirror, create                  |
  * | none         | there           | refuse: somebody else's                      |
  * | creating     | none            | create                                       |
- * | creating     | there           | adopt: an interrupted try of ours left it    |
- * | creating     | lost, or the file names another publication | reset and create: nothing hangs on it |
+ * | creating     | there, and is left of this mirror | adopt; lost, or the file names another publication: reset and create |
+ * | creating     | there, read by nobody | adopt, if it proves to be of an interrupted try of ours |
+ * | creating     | there otherwise | refuse: it cannot be, or cannot be shown to be, of such a try |
  * | created      | there, behind   | nothing, but for what the ledger does not say of the source yet |
  * | created      | none, lost, ahead, no publication, of a lost history | refuse, or by onSlotLoss reset and create |
  * | created      | of another publication than the file's | refuse              |
@@ -51,10 +53,13 @@ export function planSlot(mirror: Mirror, observed: Observed): SlotPlan {
     return { ...NOTHING, refusals: [refuse(undefined, breach.code, breach.message)] };
   const foreign = foreignSlot(mirror, observed, record);
   if (foreign !== undefined) return foreign;
+  const strange =
+    record.slotState === 'creating' ? strangeSlot(mirror, observed, record) : undefined;
+  if (strange !== undefined) return strange;
   if (breach !== undefined) return startAgain(mirror, observed, record, breach.reason);
   if (record.slotState === 'created')
     return { ...NOTHING, steps: planRecordSource(observed, record) };
-  // A first try that was interrupted and then lay so long that the source removed its WAL.
+  // It lay so long that the source removed its WAL.
   if (observed.slot?.walStatus === 'lost')
     return startAgain(mirror, observed, record, 'was never finished and lost its WAL');
   return { ...NOTHING, steps: [{ kind: 'create-slot', adopt: observed.slot !== undefined }] };
@@ -152,17 +157,38 @@ function foreignSlot(
     : refuseSlot(mirror, `belongs to database ${slot.database}, not to ${ours}`, slot.database);
 }
 
+/** One that is there before the ledger says that ours was made, and that is not even to be tried. */
+function strangeSlot(
+  mirror: Mirror,
+  observed: Observed,
+  record: MirrorRecord,
+): SlotPlan | undefined {
+  const { slot } = observed;
+  if (slot === undefined || !isSomebodyElses(slot, record, observed)) return undefined;
+  const how = slot.active ? 'is in use' : 'is there';
+  return refuseSlot(
+    mirror,
+    `${how}, and nothing shows that this destination's mirror made it`,
+    slot.database,
+  );
+}
+
 function refuseSlot(mirror: Mirror, problem: string, database: string, first = ''): SlotPlan {
+  return { ...NOTHING, refusals: [unknownSlot(mirror, problem, database, first)] };
+}
+
+/** The words for a slot that is left alone; `first`: what to look at before anything else. */
+export function unknownSlot(
+  mirror: Mirror,
+  problem: string,
+  database: string,
+  first = '',
+): Refusal {
   const where = database === '' ? '' : `, in database ${database}`;
-  return {
-    ...NOTHING,
-    refusals: [
-      refuse(
-        undefined,
-        'SlotUnknown',
-        `slot ${mirror.slot} ${problem}`,
-        `${first}Rename the mirror; or, only if no mirror ${mirror.name} runs anywhere and nobody else uses the slot, on the source${where}: ${dropSlotSql(mirror.slot)};`,
-      ),
-    ],
-  };
+  return refuse(
+    undefined,
+    'SlotUnknown',
+    `slot ${mirror.slot} ${problem}`,
+    `${first}Rename the mirror; or, only if no mirror ${mirror.name} runs anywhere and nobody else uses the slot, on the source${where}: ${dropSlotSql(mirror.slot)};`,
+  );
 }

@@ -9,6 +9,8 @@ export type SessionRole =
   | 'copier'
   | 'replayer'
   | 'verifier'
+  /** The owner's, at the source, beside the stream. */
+  | 'source'
   | 'observer'
   | 'owner'
   | 'standby';

@@ -1,8 +1,9 @@
 /** Rows of the ledger as records. */
+import { MirrorError } from '../core/errors.ts';
 import { parseLsn } from '../core/lsn.ts';
 import type { Mirror } from '../core/mirror.ts';
 import type { MirrorRecord, PublicationIdentity, SavedForeignKey } from '../core/observed.ts';
-import type { FilledTable, TableRecord, TableState } from '../core/table-state.ts';
+import type { FilledTable, TablePhase, TableRecord, TableState } from '../core/table-state.ts';
 import type { Verification } from '../core/verification.ts';
 import type { Row } from './session.ts';
 
@@ -54,12 +55,33 @@ export function toTableRecord(row: Row): TableRecord {
     ...(memberships === undefined ? {} : { memberships: JSON.parse(memberships) as string[] }),
     ...(filled === undefined ? {} : { filled: JSON.parse(filled) as FilledTable }),
     ...(stale === undefined ? {} : { staleColumns: JSON.parse(stale) as string[] }),
-    state: JSON.parse(text(row, 'state')) as TableState,
+    state: toTableState(row),
     ...(verification === undefined
       ? {}
       : { verification: JSON.parse(verification) as Verification }),
     ...(verifyRequestedAt === undefined ? {} : { verifyRequestedAt }),
   };
+}
+
+const PHASES: readonly string[] = [
+  'Pending',
+  'Copying',
+  'CatchingUp',
+  'Live',
+  'Failed',
+] satisfies TablePhase[];
+
+function toTableState(row: Row): TableState {
+  const state = JSON.parse(text(row, 'state')) as TableState | null;
+  if (state !== null && PHASES.includes(state.phase)) return state;
+  const table = `${text(row, 'source_schema')}.${text(row, 'source_name')}`;
+  throw new MirrorError(
+    'LedgerTooNew',
+    `the ledger's state of ${table} is none that this program knows`,
+    {
+      hint: 'A newer bunnydb wrote it, and that version is to be run; or somebody edited it by hand: bunnydb.tables, column state, in the destination.',
+    },
+  );
 }
 
 export function toSavedForeignKey(row: Row): SavedForeignKey {

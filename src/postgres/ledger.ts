@@ -166,6 +166,18 @@ export async function forgetSlot(session: Session, owner: Owner): Promise<void> 
   await fenced(session, owner, { text: sql.FORGET_SLOT, values: [] });
 }
 
+/** The slot is about to be dropped: see isLeftOver for how it is known by what the ledger keeps. */
+export async function markSlotReleased(session: Session, owner: Owner): Promise<void> {
+  await fenced(session, owner, { text: sql.RELEASE_SLOT, values: [] });
+}
+
+/** What a slot of this ledger's mirror, and no other, has in its WAL where it begins. Random. */
+export async function readSlotMark(session: Session, owner: Owner): Promise<string> {
+  const [row] = await session.query(sql.SELECT_SLOT_MARK, [owner.mirror, owner.epoch]);
+  if (!row) throw notOwner(owner);
+  return text(row, 'mark');
+}
+
 /** Whose changes the next slot brings, and through which publication: with forgetSlot, in one transaction. */
 export async function recordOrigin(
   session: Session,
@@ -210,8 +222,23 @@ async function fenced(
   statement: { readonly text: string; readonly values: Values; readonly name?: string },
 ): Promise<void> {
   const values = [owner.mirror, owner.epoch, ...statement.values];
-  const { rowCount } = await session.run(statement.text, values, statement.name);
+  const { rowCount } = await session
+    .run(statement.text, values, statement.name)
+    .catch(throwLedgerGone);
   if (rowCount !== 1) throw notOwner(owner);
+}
+
+/** Of a statement that names no table but the ledger's. */
+function throwLedgerGone(error: unknown): never {
+  if (!(error instanceof MirrorError) || error.code !== 'TableMissing') throw error;
+  throw new MirrorError(
+    'TableMissing',
+    'the ledger, schema bunnydb, is gone from the destination',
+    {
+      cause: error,
+      hint: "Nothing is applied. Put it back from a backup; or begin anew: drop the slot at the source and raise the mirror's resyncGeneration.",
+    },
+  );
 }
 
 export function notOwner(owner: Owner): MirrorError {
@@ -225,7 +252,7 @@ async function fencedTable(
   statement: { readonly text: string; readonly tableId: string; readonly values?: Values },
 ): Promise<void> {
   const values = [statement.tableId, owner.epoch, ...(statement.values ?? [])];
-  const { rowCount } = await session.run(statement.text, values);
+  const { rowCount } = await session.run(statement.text, values).catch(throwLedgerGone);
   if (rowCount !== 1) throw notOwner(owner);
 }
 

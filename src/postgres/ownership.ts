@@ -125,8 +125,8 @@ export async function endSilentOwner(
 
 /** What an owner has at the destination beside the session with the lock. */
 export const WORKERS: readonly SessionRole[] = ['writer', 'copier', 'replayer', 'verifier'];
-/** And at the source. */
-export const READERS: readonly SessionRole[] = ['walsender', 'snapshot', 'verifier', 'observer'];
+/** And at the source. Observers only look, and may be a human's. */
+export const READERS: readonly SessionRole[] = ['walsender', 'snapshot', 'verifier', 'source'];
 
 /** Ends the mirror's sessions with these roles, whosever they are. Returns how many; they are gone then. */
 export async function endSessions(

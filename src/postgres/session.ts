@@ -284,11 +284,15 @@ export async function clientConfig(
   };
 }
 
+function isAtSource(role: SessionRole): boolean {
+  return role === 'source' || role === 'observer';
+}
+
 function startupOptions(options: SessionOptions): string {
   const settings = {
     ...PINNED_SETTINGS,
     // What we write at the source can be done again: it waits for no standby, which may be down.
-    synchronous_commit: options.role === 'observer' ? 'local' : 'on',
+    synchronous_commit: isAtSource(options.role) ? 'local' : 'on',
     statement_timeout: String(options.statementTimeoutMs ?? 0),
     lock_timeout: String(options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS),
     default_transaction_read_only: options.readOnly === true ? 'on' : 'off',

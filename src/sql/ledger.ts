@@ -83,7 +83,9 @@ alter table bunnydb.tables
 `,
   /* sql */ `
 alter table bunnydb.mirrors
-  add column publication_identity jsonb;
+  add column publication_identity jsonb,
+  -- What the source's WAL says right after a slot of ours was made.
+  add column slot_mark uuid not null default gen_random_uuid();
 alter table bunnydb.tables
   add column memberships jsonb,
   add column filled jsonb;
@@ -140,6 +142,13 @@ export const FORGET_SLOT = /* sql */ `
 update bunnydb.mirrors
 set slot_state = 'creating', applied_lsn = '0/0', source_timeline = null, publication_identity = null
 where name = $1 and epoch = $2`;
+
+/** The slot is about to be dropped. How far it was read stays, and tells it from any that is made later. */
+export const RELEASE_SLOT = /* sql */ `
+update bunnydb.mirrors set slot_state = 'creating' where name = $1 and epoch = $2`;
+
+export const SELECT_SLOT_MARK = /* sql */ `
+select slot_mark::text as mark from bunnydb.mirrors where name = $1 and epoch = $2`;
 
 /** With a slot that is forgotten goes whose it was: the next one may be another source's. */
 export const RECORD_ORIGIN = /* sql */ `

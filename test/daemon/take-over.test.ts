@@ -32,14 +32,17 @@ test('sessions of a former owner that are left at the source alone are ended, th
   await using pair = await startPair([mirrorTable('public.t')]);
   await pair.onSource('create table public.t (id int primary key)');
   await pair.execute();
-  const session = { mirror: pair.mirror.name, role: 'observer' } as const;
+  const { source, name } = pair.mirror;
+  // Somebody who plans meanwhile is no former owner.
+  await using observer = await openSession(source, { mirror: name, role: 'observer' });
 
   const stream = await read(pair);
-  await using observer = await openSession(pair.mirror.source, session);
+  await using former = await openSession(source, { mirror: name, role: 'source' });
   const taken = await take(pair);
   assert.equal(taken.isFromAnother, true);
   await assert.rejects(stream.done, { code: 'ConnectionFailed' });
-  await assert.rejects(observer.query('select 1'), { code: 'ConnectionFailed' });
+  await assert.rejects(former.query('select 1'), { code: 'ConnectionFailed' });
+  await observer.query('select 1');
   assert.equal((await pair.observe()).slot?.active, false);
   assert.equal((await take(pair)).isFromAnother, false, 'nothing is left of it');
 

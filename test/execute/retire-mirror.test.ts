@@ -18,13 +18,13 @@ test('a foreign key whose referenced column or key is gone is let go of, and the
     select '${pair.mirror.name}', 'public', 'users', 'public', 'outside', 'to_' || of,
       format('FOREIGN KEY (a) REFERENCES public.users(%s)', of)
     from unnest('{id, gone, unkeyed}'::text[]) of`);
-  const { ledger } = await pair.observe();
-  const { mirror: record, tables, savedForeignKeys } = ledger;
+  const look = await pair.observe();
+  const { mirror: record, tables, savedForeignKeys } = look.ledger;
   assert.ok(record);
   assert.equal(savedForeignKeys.length, 3);
   const { mirror, source, destination } = pair;
   const owner = { mirror: mirror.name, epoch: record.epoch };
-  const ctx = { mirror, source, destination, owner, record, tables, log: silentLog() };
+  const ctx = { mirror, source, destination, owner, look, record, tables, log: silentLog() };
   for (const saved of savedForeignKeys)
     await executeRemoval(ctx, { kind: 'restore-foreign-key', table: undefined, saved });
   assert.deepEqual((await pair.observe()).ledger.savedForeignKeys, []);

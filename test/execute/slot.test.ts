@@ -2,11 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MirrorError } from '../../src/core/errors.ts';
 import { silentLog } from '../../src/core/log.ts';
-import { parseLsn } from '../../src/core/lsn.ts';
+import { LSN_ZERO, parseLsn } from '../../src/core/lsn.ts';
+import { executeRemoval } from '../../src/execute/retire-mirror.ts';
 import { createSlot } from '../../src/execute/slot.ts';
+import { planRemoval } from '../../src/plan/removal.ts';
 import { readLedger, recordSlot } from '../../src/postgres/ledger.ts';
+import { openReplication } from '../../src/postgres/replication.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
-import { mirrorTable, type Pair, startPair } from './pair.ts';
+import { sharedClusters } from '../servers/shared.ts';
+import { mirrorTable, Pair, startPair } from './pair.ts';
 
 const TABLE = 'create table public.t (id int primary key)';
 
@@ -76,6 +80,7 @@ test('a role that may not see other sessions is told who it is and how to see th
     });
     await writer.query('begin');
     await writer.query('insert into public.t values (1)');
+    await assert.rejects(pair.execute(), { code: 'SlotWaiting' });
     const observed = await pair.observe();
     const owner = { mirror: pair.mirror.name, epoch: 0n };
     const { mirror, source, destination } = pair;
@@ -112,6 +117,53 @@ test('a slot that an interrupted try left is adopted where it stands', async () 
   const after = await readLedger(pair.destination, pair.mirror.name);
   assert.deepEqual(after.mirror, ledger.mirror);
   assert.equal(after.mirror?.appliedLsn, slot?.confirmedFlushLsn);
+});
+
+test("a slot that another destination's mirror made meanwhile is left to it: used, idle, and when this one is removed", async () => {
+  await using theirs = await withTable();
+  const { mirror } = theirs;
+  const { destination: cluster } = await sharedClusters();
+  const destination = cluster.connection(await cluster.createDatabase());
+  const session = await openSession(destination, { mirror: mirror.name, role: 'owner' });
+  await using ours = new Pair({ ...mirror, destination }, theirs.source, session);
+  await using writer = await openSession(mirror.source, { mirror: 'blocker', role: 'writer' });
+  await writer.query('begin');
+  await writer.query('insert into public.t values (1)');
+  await assert.rejects(ours.execute(), { code: 'SlotWaiting' });
+  await writer.query('commit');
+  await theirs.execute();
+  const before = (await theirs.observe()).slot;
+
+  assert.deepEqual((await ours.plan()).steps[0], { kind: 'create-slot', adopt: true });
+  await assert.rejects(ours.execute(), {
+    code: 'SlotUnknown',
+    message: `slot ${mirror.slot} is there, and was not made by this destination's mirror`,
+    hint: /^Rename the mirror; or, if nobody uses the slot, .*pg_drop_replication_slot/,
+  });
+  const stream = await openReplication(mirror.source, {
+    mirror: mirror.name,
+    slot: mirror.slot,
+    publication: mirror.publication.name,
+    from: LSN_ZERO,
+    onMessage: () => undefined,
+    onKeepalive: () => undefined,
+  });
+  await stream.started;
+  const [refusal, ...others] = (await ours.plan()).refusals;
+  assert.equal(refusal?.error.code, 'SlotUnknown');
+  assert.deepEqual(others, []);
+  await stream.close();
+
+  const look = await ours.observe();
+  const { mirror: record, tables } = look.ledger;
+  assert.ok(record);
+  const owner = { mirror: mirror.name, epoch: record.epoch };
+  const ctx = { ...ours, owner, look, record, tables, log: silentLog() };
+  for (const step of planRemoval(ours.mirror, look).steps) await executeRemoval(ctx, step);
+  assert.equal((await ours.observe()).ledger.mirror, undefined);
+  const after = (await theirs.observe()).slot;
+  assert.equal(after?.confirmedFlushLsn, before?.confirmedFlushLsn);
+  assert.deepEqual((await theirs.plan()).steps, []);
 });
 
 test('a lost slot is made again, and every table copied again; a rewound one likewise', async () => {

@@ -276,7 +276,7 @@ test('whoever lost the mirror undoes nothing of it', async () => {
   assert.ok(record);
   const owner = { mirror: mirror.name, epoch: record.epoch - 1n };
   const log = silentLog();
-  const ctx = { mirror: loop.mirror, source, destination, owner, record, tables, log };
+  const ctx = { mirror: loop.mirror, source, destination, owner, look, record, tables, log };
   const { steps } = planRemoval(loop.mirror, look);
   assert.deepEqual(
     steps.map(({ kind }) => kind),

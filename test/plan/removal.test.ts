@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MirrorError } from '../../src/core/errors.ts';
+import { LSN_ZERO } from '../../src/core/lsn.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
 import type { SavedForeignKey } from '../../src/core/observed.ts';
 import { releasedState, type TableState } from '../../src/core/table-state.ts';
@@ -35,6 +36,7 @@ const DELETE = mirror([table('public.users'), table('public.orders')], {
 const BOTH = { 'public.users': {}, 'public.orders': {} };
 const DBA = mirror(undefined, { publication: { name: 'shop_pub', managed: false } });
 const CREATING = { ...MIRROR_RECORD, slotState: 'creating' } as const;
+const NEVER_MADE = { ...CREATING, appliedLsn: LSN_ZERO };
 
 function saved(owner: string, to: string): SavedForeignKey {
   const id = `${owner} to ${to}`;
@@ -90,6 +92,16 @@ const CASES: readonly RemovalCase[] = [
     what: 'a slot that an interrupted try left, or an interrupted release',
     world: { mirrorRecord: CREATING },
     plan: { steps: [...RELEASE, 'forget-mirror'] },
+  },
+  {
+    what: 'a slot that an interrupted try may have left: whose it is shows when it is released',
+    world: { mirrorRecord: NEVER_MADE, slot: { ...SLOT, active: false } },
+    plan: { steps: [...RELEASE, 'forget-mirror'] },
+  },
+  {
+    what: 'never made: a slot that somebody reads is none of ours, and the publication is read by it',
+    world: { mirrorRecord: NEVER_MADE },
+    plan: { steps: ['forget-mirror'] },
   },
   {
     what: 'never made: a slot of that name in another database is none of ours',

@@ -1,7 +1,7 @@
 /** The slot, the source's identity and history, and which publication the file names. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Lsn } from '../../src/core/lsn.ts';
+import { type Lsn, LSN_ZERO } from '../../src/core/lsn.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
 import type { PublicationIdentity } from '../../src/core/observed.ts';
 import type { TableState } from '../../src/core/table-state.ts';
@@ -40,6 +40,8 @@ const CREATING = { ...MIRROR_RECORD, slotState: 'creating' as const };
 const PENDING = inState({ phase: 'Pending' });
 const OTHER_CLUSTER: World = { source: { systemIdentifier: '9' }, slot: undefined };
 const LATER = { source: { timeline: 2 } };
+const NEVER_MADE = { ...CREATING, appliedLsn: LSN_ZERO };
+const IDLE = { ...SLOT, active: false };
 const LOST = { ...SLOT, walStatus: 'lost' };
 const ALTERED = publication(['public.users'], { identity: identity({ xmin: '701' }) });
 const OF_ANOTHER = publication(['public.users'], {
@@ -109,6 +111,55 @@ runCases([
     name: 'loss: a first try that lay so long that it lost its WAL',
     world: { mirrorRecord: CREATING, slot: LOST, tables: PENDING },
     plan: { steps: AGAIN },
+  },
+  {
+    name: 'creating: a first try that lay so long that it lost its WAL, which would show whose it is',
+    world: { mirrorRecord: NEVER_MADE, slot: { ...LOST, active: false }, tables: PENDING },
+    plan: { refusals: ['SlotUnknown'] },
+  },
+  {
+    name: 'creating: a slot that nobody reads may be of an interrupted try',
+    world: { mirrorRecord: NEVER_MADE, slot: IDLE, tables: PENDING },
+    plan: { steps: ['create-slot adopt', AGAIN[2] ?? ''] },
+  },
+  {
+    name: 'creating: one that is still being made may be too',
+    world: {
+      mirrorRecord: NEVER_MADE,
+      slot: { ...SLOT, confirmedFlushLsn: undefined },
+      tables: PENDING,
+    },
+    plan: { steps: ['create-slot adopt', AGAIN[2] ?? ''] },
+  },
+  {
+    name: 'creating: one that is read is somebody else’s',
+    world: { mirrorRecord: NEVER_MADE, tables: PENDING },
+    plan: { refusals: ['SlotUnknown'] },
+  },
+  {
+    name: 'creating: one that was released is ours as far as it was read then, and no further',
+    world: {
+      mirrorRecord: CREATING,
+      slot: { ...SLOT, confirmedFlushLsn: 1_001n as Lsn },
+      tables: PENDING,
+    },
+    plan: { refusals: ['SlotUnknown'] },
+  },
+  {
+    name: 'creating: nor after a failover, which counts anew',
+    world: { ...LATER, mirrorRecord: CREATING, tables: PENDING },
+    plan: { refusals: ['SlotUnknown'] },
+  },
+  {
+    name: 'creating: one of the former database, whose WAL cannot be read from here, is not dropped',
+    mirror: bumped(),
+    world: {
+      source: { database: 'other' },
+      mirrorRecord: NEVER_MADE,
+      slot: IDLE,
+      tables: PENDING,
+    },
+    plan: { refusals: ['SlotUnknown'] },
   },
 
   // Failover and restore.

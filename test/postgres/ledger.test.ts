@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseLsn } from '../../src/core/lsn.ts';
 import {
+  advanceProgress,
   forgetSlot,
   LEDGER_VERSION,
   listenForRequests,
@@ -17,7 +19,6 @@ import {
 } from '../../src/postgres/ledger.ts';
 import { isMirrorLocked, tryLockMirror } from '../../src/postgres/ownership.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
-import { parseLsn } from '../../src/core/lsn.ts';
 import type { Verification } from '../../src/core/verification.ts';
 import { INSERT_VERSION, LEDGER_MIGRATIONS } from '../../src/sql/ledger.ts';
 import { name } from '../plan/fixtures.ts';
@@ -193,5 +194,24 @@ test('who runs a mirror is seen without taking it', async () => {
   await until(async () => !(await isMirrorLocked(other, 'shop')), {
     timeoutMs: 10_000,
     late: async () => new Error('still locked'),
+  });
+});
+
+test('a ledger that is gone, or has a state that nobody knows, is told as that', async () => {
+  const { session } = await firstVersion();
+  await using _ = session;
+  await migrateLedger(session);
+  await session.query(
+    `update bunnydb.tables set state = '{"phase": "Melting"}' where source_name = 'c'`,
+  );
+  await assert.rejects(readLedger(session, 'shop'), {
+    code: 'LedgerTooNew',
+    message: "the ledger's state of public.c is none that this program knows",
+  });
+  await session.client.query('drop schema bunnydb cascade');
+  const owner = { mirror: 'shop', epoch: 7n };
+  await assert.rejects(advanceProgress(session, owner, parseLsn('0/1')), {
+    message: 'the ledger, schema bunnydb, is gone from the destination',
+    hint: /^Nothing is applied\./,
   });
 });

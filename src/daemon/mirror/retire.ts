@@ -87,7 +87,8 @@ export async function retire(
   const { source, destination, owner } = scope;
   const { mirror: record, tables } = observed.ledger;
   if (owner && record) {
-    const ctx: RemovalContext = { mirror, source, destination, record, tables, owner, log };
+    const known = { look: observed, record, tables };
+    const ctx: RemovalContext = { mirror, source, destination, ...known, owner, log };
     const steps = doable(pass, plan.steps, isRemoved);
     await attemptInOrder(pass, steps, async (step) => executeRemoval(ctx, step));
   }

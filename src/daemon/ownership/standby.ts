@@ -188,7 +188,7 @@ export class Standby implements AsyncDisposable {
   async #take(session: Session, mirror: Mirror): Promise<Taken | undefined> {
     const { log, signal, peers } = this.#options;
     const { name } = mirror;
-    const role = 'observer';
+    const role = 'source';
     const source = await openSession(mirror.source, { mirror: name, role, signal });
     try {
       if (!(await tryLockMirror(session, name))) {
