@@ -158,7 +158,8 @@ test("a slot that another destination's mirror made meanwhile is left to it: use
   const { mirror: record, tables } = look.ledger;
   assert.ok(record);
   const owner = { mirror: mirror.name, epoch: record.epoch };
-  const ctx = { ...ours, owner, look, record, tables, log: silentLog() };
+  const ends = { mirror: ours.mirror, source: ours.source, destination: session };
+  const ctx = { ...ends, owner, look, record, tables, log: silentLog() };
   for (const step of planRemoval(ours.mirror, look).steps) await executeRemoval(ctx, step);
   assert.equal((await ours.observe()).ledger.mirror, undefined);
   const after = (await theirs.observe()).slot;
