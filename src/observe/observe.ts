@@ -4,7 +4,7 @@
  * Nothing here decides, and nothing here writes. The answer is no snapshot (the two databases are
  * two), so whoever acts on it checks again where that matters.
  */
-import type { Mirror } from '../core/mirror.ts';
+import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { Observed, ObservedLedger, ObservedTable } from '../core/observed.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { desiredShape } from '../plan/desired-shape.ts';
@@ -181,17 +181,15 @@ async function observeGone(session: Session, { tables }: ObservedLedger): Promis
 
 /** The tables whose first copy has yet to be made, and that we may look into: only there do rows in the way matter. */
 function unfinished(mirror: Mirror, ledger: ObservedLedger, shapes: Shapes): TableName[] {
-  const started = new Set(
-    ledger.tables
-      .filter((record) => record.state.phase !== 'Pending')
-      .map((record) => formatTableName(record.destination)),
-  );
+  // What another source has filled there is in the way as anybody's.
+  const hasStarted = (table: MirrorTable): boolean =>
+    ledger.tables.some((record) => record.state.phase !== 'Pending' && isRecordOf(record, table));
   return mirror.tables
-    .map((table) => table.destination)
-    .filter((table) => {
-      const shape = shapes.get(formatTableName(table));
-      return shape?.readable === true && !started.has(formatTableName(table));
-    });
+    .filter(
+      (table) =>
+        shapes.get(formatTableName(table.destination))?.readable === true && !hasStarted(table),
+    )
+    .map((table) => table.destination);
 }
 
 /** The tables that a resync may put another in the place of, or change a column's type of. */

@@ -121,12 +121,9 @@ function isLive({ record, observed, moved, refilled }: TableCase): boolean {
   return !moved && record?.state.phase === 'Live' && isThere;
 }
 
-/** A destination table that no copy is about to touch: Live, or none of ours. */
-function isSettled(mirror: Mirror, { ledger }: Observed, table: TableName): boolean {
-  const record = ledger.tables.find((candidate) => sameTable(candidate.destination, table));
-  if (record !== undefined) {
-    const listed = mirror.tables.some((mirrored) => isRecordOf(record, mirrored));
-    return record.state.phase === 'Live' || !listed;
-  }
-  return !mirror.tables.some((mirrored) => sameTable(mirrored.destination, table));
+/** A destination table that no copy is about to touch: Live, or none of the file's. */
+function isSettled(mirror: Mirror, { ledger }: Observed, name: TableName): boolean {
+  const table = mirror.tables.find(({ destination }) => sameTable(destination, name));
+  if (table === undefined) return true;
+  return ledger.tables.find((one) => isRecordOf(one, table))?.state.phase === 'Live';
 }

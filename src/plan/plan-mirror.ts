@@ -2,9 +2,9 @@
  * Decides what is to be done, from one look at both databases. Pure: no clock, no connection, no
  * log; the same input gives the same plan, and after its execution the next plan is empty.
  */
-import type { Mirror } from '../core/mirror.ts';
+import type { Mirror, MirrorTable } from '../core/mirror.ts';
 import type { Observed, ObservedPublication } from '../core/observed.ts';
-import { sameTable, type TableName } from '../core/table-name.ts';
+import type { TableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { LEDGER_MIGRATIONS } from '../sql/ledger.ts';
 import { planAcceptance } from './acceptance.ts';
@@ -24,6 +24,7 @@ import {
   publicationNotices,
 } from './publication.ts';
 import { underCheck } from './refuse.ts';
+import { planRetirement } from './retirement.ts';
 import { planSlot, type SlotPlan } from './slot.ts';
 import { asAccepted, isRecordOf, tableCases, type TableCase } from './table-case.ts';
 
@@ -35,17 +36,24 @@ export function planMirror(mirror: Mirror, observed: Observed): Plan {
   if (mirror.suspend) return suspended(mirror);
   const slot = planSlot(mirror, observed);
   const cases = tableCases(mirror, observed, slot.forget);
-  const verdicts = cases
-    .filter((tableCase) => !tableCase.moved)
-    .map((tableCase) => judge(tableCase, mirror, observed));
+  const verdicts = cases.map((tableCase) => judge(tableCase, mirror, observed));
   const mirrorRefusals = refusalsOfMirror(mirror, observed, slot);
-  const accepted = verdicts.filter((verdict) => verdict.refusals.length === 0);
+  const unfit = verdicts.filter(({ refusals }) => refusals.length > 0).map(tableOf);
+  const retirement = planRetirement(mirror, observed.ledger, unfit);
+  const refused = new Set([...unfit, ...retirement.refusals.map(({ table }) => table)]);
+  const accepted = verdicts.filter((verdict) => !refused.has(tableOf(verdict)));
+  const steps = orderSteps(mirror, observed, { slot, accepted, retired: retirement.steps });
   return {
     mirror: mirror.name,
-    steps: mirrorRefusals.length > 0 ? [] : orderSteps(mirror, observed, slot.steps, accepted),
-    refusals: [...mirrorRefusals, ...verdicts.flatMap((verdict) => verdict.refusals)],
+    steps: mirrorRefusals.length > 0 ? [] : steps,
+    refusals: [
+      ...mirrorRefusals,
+      ...verdicts.flatMap(({ refusals }) => refusals),
+      ...retirement.refusals,
+    ],
     notices: [
       ...verdicts.flatMap((verdict) => verdict.notices),
+      ...retirement.notices,
       ...publicationNotices(mirror, observed),
     ],
   };
@@ -139,15 +147,23 @@ function judge(tableCase: TableCase, mirror: Mirror, observed: Observed): Verdic
   };
 }
 
-function orderSteps(
-  mirror: Mirror,
-  observed: Observed,
-  slotSteps: readonly Step[],
-  accepted: readonly Verdict[],
-): Step[] {
+function tableOf({ tableCase }: Verdict): MirrorTable {
+  return tableCase.table;
+}
+
+interface Parts {
+  readonly slot: SlotPlan;
+  readonly accepted: readonly Verdict[];
+  readonly retired: readonly Step[];
+}
+
+function orderSteps(mirror: Mirror, observed: Observed, parts: Parts): Step[] {
+  const { slot, accepted, retired } = parts;
   const cases = accepted.map((verdict) => verdict.tableCase);
   const ofKind = (...kinds: Step['kind'][]): Step[] =>
-    slotSteps.filter((step) => kinds.includes(step.kind));
+    slot.steps.filter((step) => kinds.includes(step.kind));
+  const coming = accepted.filter(({ tableCase }) => tableCase.moved);
+  const staying = accepted.filter(({ tableCase }) => !tableCase.moved);
   const { version } = observed.ledger;
   return [
     ...(version < LEDGER_MIGRATIONS.length
@@ -158,34 +174,26 @@ function orderSteps(
     // First what is lost is written down: a publication that is mended before that would hide the gap.
     ...ofKind('drop-publication', 'reset-slot'),
     // The slot decodes with the catalog of its time: a publication made after it is not seen (TRAPS 20).
-    ...planPublication(
-      mirror,
-      observed,
-      cases.map((tableCase) => tableCase.table),
-    ),
+    ...planPublication(mirror, observed, accepted.map(tableOf)),
     // With a slot that is there, that is: what was mended of it is known from then on.
     ...ofKind('record-source', 'create-slot'),
-    ...cases
-      .filter((tableCase) => tableCase.record === undefined)
-      .map(({ table }): Step => ({ kind: 'register-table', table })),
+    ...registrations(staying),
     ...planAcceptance(mirror, observed.ledger.mirror),
-    ...accepted.flatMap((verdict) => verdict.copy),
+    ...staying.flatMap((verdict) => verdict.copy),
     ...planShadows(cases),
     ...planKeys(cases),
     ...planForeignKeys(mirror, observed, cases),
-    ...observed.ledger.tables
-      .filter((record) => !mirror.tables.some((table) => isRecordOf(record, table)))
-      .map((record): Step => ({
-        kind: 'retire-table',
-        record,
-        // One that another source table fills from now on stays.
-        drop: mirror.deletionPolicy === 'Delete' && !isDestination(mirror, record.destination),
-      })),
+    ...retired,
+    // The ledger has one row for each source and for each place: what comes needs what goes to be gone.
+    ...registrations(coming),
+    ...coming.flatMap((verdict) => verdict.copy),
   ];
 }
 
-function isDestination({ tables }: Mirror, name: TableName): boolean {
-  return tables.some(({ destination }) => sameTable(destination, name));
+function registrations(verdicts: readonly Verdict[]): Step[] {
+  return verdicts
+    .filter(({ tableCase }) => tableCase.record === undefined)
+    .map((verdict): Step => ({ kind: 'register-table', table: tableOf(verdict) }));
 }
 
 function suspended(mirror: Mirror): Plan {

@@ -26,7 +26,7 @@ export interface TableCase {
   readonly needing: readonly NeedingPart[];
   /** There is a shadow for it at the destination, or an old table that a swap has put aside. */
   readonly hasShadow: boolean;
-  /** The ledger knows its source or its destination in another pair: that one is retired first. */
+  /** The ledger knows its source or its destination in another pair: that one is retired first, and this is as one that is new. */
   readonly moved: boolean;
 }
 

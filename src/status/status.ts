@@ -5,6 +5,7 @@
 import { formatLsn } from '../core/lsn.ts';
 import type { ObservedSlot } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
+import { isRecordOf } from '../plan/table-case.ts';
 import { conditionsOf, type Condition } from './conditions.ts';
 import { tableStatus, type TableStatus } from './table-status.ts';
 import type { MirrorState, MirrorView, StreamView } from './view.ts';
@@ -101,7 +102,7 @@ function isFirstCopy(view: MirrorView): boolean {
     const isRefused = view.plan?.refusals.some(
       (refusal) => refusal.table !== undefined && sameTable(refusal.table.source, table.source),
     );
-    const record = view.records.find(({ source }) => sameTable(source, table.source));
+    const record = view.records.find((one) => isRecordOf(one, table));
     const isRunning = view.runs.has(formatTableName(table.source));
     return (
       isRefused !== true &&

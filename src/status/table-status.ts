@@ -1,9 +1,10 @@
 import { ERROR_RULES } from '../core/errors.ts';
 import type { MirrorTable } from '../core/mirror.ts';
-import { formatTableName, sameTable } from '../core/table-name.ts';
+import { formatTableName } from '../core/table-name.ts';
 import type { TableFailure, TablePhase, TableRecord } from '../core/table-state.ts';
 import { needsResync } from '../core/table-state.ts';
 import { isOfCopy, type Verification } from '../core/verification.ts';
+import { isRecordOf } from '../plan/table-case.ts';
 import type { MirrorView, RunView } from './view.ts';
 
 export interface TableStatus {
@@ -20,7 +21,7 @@ export interface TableStatus {
 /** One row of the status file, for each table of the spec: complete by construction. */
 export function tableStatus(view: MirrorView, table: MirrorTable): TableStatus {
   const key = formatTableName(table.source);
-  const record = view.records.find(({ source }) => sameTable(source, table.source));
+  const record = view.records.find((one) => isRecordOf(one, table));
   const run = view.runs.get(key);
   const error = errorOf(view, table, record);
   const observed = record?.observed?.table;

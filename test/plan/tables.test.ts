@@ -1,17 +1,7 @@
 /** One table: its state, its counters, and tables that come and go. */
 import { ERROR_RULES } from '../../src/core/errors.ts';
 import type { TableRecord, TableState } from '../../src/core/table-state.ts';
-import {
-  FAILURE,
-  mirror,
-  name,
-  publication,
-  record,
-  run,
-  shape,
-  table,
-  type World,
-} from './fixtures.ts';
+import { FAILURE, mirror, publication, record, run, shape, table, type World } from './fixtures.ts';
 import { runCases } from './cases.ts';
 
 const PENDING: TableState = { phase: 'Pending' };
@@ -287,14 +277,6 @@ runCases([
       ledger: { tables: [record('public.users'), record('public.b')] },
     },
     plan: { steps: ['alter-publication +[] -[public.b]', 'retire-table public.b'] },
-  },
-  {
-    name: 'a table with another destination: the old pair goes first, the new one comes at the next pass',
-    mirror: mirror([table('public.users', { destination: name('public.people') })]),
-    world: {
-      tables: { 'public.users': { destination: 'public.people', record: record('public.users') } },
-    },
-    plan: { steps: ['retire-table public.users'] },
   },
   {
     name: 'a refused table keeps its place in the publication, and gets none',

@@ -92,12 +92,26 @@ async function provision(pass: Pass, owner: Owner): Promise<void> {
   const { scope, mirror, log, observed } = pass;
   const { source, destination } = scope;
   const ctx: ExecuteContext = { mirror, source, destination, observed, owner, log };
-  await attemptInOrder(pass, pass.plan.steps.filter(isBeforeStream), async (step) => {
-    // The stream holds the slot, and its tables are about to start from nothing.
-    if (step.kind === 'reset-slot') await scope.stopStream();
-    if (step.kind === 'register-table') return addTable(ctx, step);
-    return step.kind === 'accept-spec' ? acceptSpec(ctx, step) : executeProvision(ctx, step);
-  });
+  const steps = pass.plan.steps.filter(isBeforeStream);
+  const early = new Set(beforeRetirements(pass.plan.steps));
+  // The next pass has them, and a look at what the retired ones have left.
+  for (const step of steps) if (!early.has(step)) pass.left.add(step);
+  await attemptInOrder(
+    pass,
+    steps.filter((step) => early.has(step)),
+    async (step) => {
+      // The stream holds the slot, and its tables are about to start from nothing.
+      if (step.kind === 'reset-slot') await scope.stopStream();
+      if (step.kind === 'register-table') return addTable(ctx, step);
+      return step.kind === 'accept-spec' ? acceptSpec(ctx, step) : executeProvision(ctx, step);
+    },
+  );
+}
+
+/** A table that comes where another one, or itself, is let go of in the same plan comes after that. */
+function beforeRetirements(steps: readonly Step[]): readonly Step[] {
+  const first = steps.findIndex(({ kind }) => kind === 'retire-table');
+  return first === -1 ? steps : steps.slice(0, first);
 }
 
 function isBeforeStream(step: Step): step is StepBeforeStream {

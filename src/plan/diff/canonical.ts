@@ -26,11 +26,11 @@ export function comparePages(mirror: Mirror, observed: Observed, plan: Plan): re
   const isForgotten = plan.steps.some(({ kind }) => kind === 'reset-slot');
   const refused = isOneOf(plan.refusals.flatMap(({ table }) => table?.destination ?? []));
   const cases = tableCases(mirror, observed, isForgotten).filter(
-    ({ table, moved }) => !moved && !refused(table.destination),
+    ({ table }) => !refused(table.destination),
   );
   const isMirrored = isOneOf(cases.map(({ table }) => table.destination));
   const records = new Map(
-    observed.ledger.tables.map((record) => [formatTableName(record.source), record]),
+    observed.ledger.tables.map((record) => [formatTableName(record.destination), record]),
   );
   const stepsOf = groupSteps(plan);
   return [
@@ -39,19 +39,20 @@ export function comparePages(mirror: Mirror, observed: Observed, plan: Plan): re
       const name = formatTableName(tableCase.table.destination);
       const source = formatTableName(tableCase.table.source);
       const steps = stepsOf.get(source) ?? [];
-      const record = tableCase.record && records.get(source);
-      const look: TableLook = { tableCase, record, steps, isMirrored };
+      const look: TableLook = { tableCase, record: records.get(name), steps, isMirrored };
       return pageOf(`${mirror.name}/${name}`, tableSides(look));
     }),
     ...plan.steps.flatMap((step) =>
-      step.kind === 'retire-table' ? retiredPage(mirror.name, step.record) : [],
+      step.kind === 'retire-table' && !isMirrored(step.record.destination)
+        ? retiredPage(mirror.name, step.record)
+        : [],
     ),
   ];
 }
 
 interface TableLook {
   readonly tableCase: TableCase;
-  /** As the ledger has it: the plan looks at what the loss of a slot leaves of it. */
+  /** As the ledger has it: the plan looks at what the loss of a slot leaves of it. Of another source, where that has to make way. */
   readonly record: TableRecord | undefined;
   /** Of this table. */
   readonly steps: readonly Step[];
@@ -99,9 +100,10 @@ function rowSides({ tableCase, record, steps }: TableLook): {
     sorted(names.filter((name) => columns.has(name)));
   const isDue = steps.some(({ kind }) => kind === 'verify-table');
   const done = record?.observed;
+  const kept = tableCase.record?.observed;
   return {
     actual: {
-      source,
+      source: record === undefined ? source : formatTableName(record.source),
       state: stateWord(tableCase, record),
       ...(done && generationSheet(done)),
       comparedWithSource: isDue ? 'due' : undefined,
@@ -113,8 +115,8 @@ function rowSides({ tableCase, record, steps }: TableLook): {
       source,
       state: 'Live',
       ...generationSheet({
-        table: Math.max(table.generation.table, done?.table ?? 0),
-        mirror: Math.max(table.generation.mirror, done?.mirror ?? 0),
+        table: Math.max(table.generation.table, kept?.table ?? 0),
+        mirror: Math.max(table.generation.mirror, kept?.mirror ?? 0),
       }),
       comparedWithSource: isDue ? 'done' : undefined,
       excludeColumns: ofSource(table.excludeColumns),
