@@ -160,6 +160,15 @@ export interface ObservedTable {
   readonly swapObstacles: readonly SwapObstacle[];
   /** What is in the way of emptying the table: foreign keys of others that could not be dropped and put back. */
   readonly emptyObstacles: readonly SwapObstacle[];
+  /** Foreign keys of other tables, mirrored or not, that reference the destination table. */
+  readonly foreignKeysTo: readonly ReferencingKey[];
+}
+
+/** A foreign key as whoever is locked for it knows it. */
+export interface ReferencingKey {
+  readonly owner: TableName;
+  readonly name: string;
+  readonly validated: boolean;
 }
 
 /** A function, an operator, a collation, an operator class or a text search configuration that a part of a table needs. */

@@ -1,4 +1,10 @@
-import type { ForeignKeyShape, SavedForeignKey, SwapObstacle } from '../core/observed.ts';
+import type {
+  ForeignKeyShape,
+  ReferencingKey,
+  SavedForeignKey,
+  SwapObstacle,
+} from '../core/observed.ts';
+import { append } from '../core/multi-map.ts';
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import type { Row, Session } from '../postgres/session.ts';
 import { withoutPrefix } from './constraints.ts';
@@ -92,6 +98,33 @@ export async function readInboundForeignKeys(
     name: text(row, 'constraint_name'),
     definition: text(row, 'definition'),
   }));
+}
+
+const SELECT_FOREIGN_KEYS_TO = /* sql */ `
+select w.schema, w.name, con.conname::text as constraint_name, con.convalidated as validated,
+  own.nspname::text as owner_schema, o.relname::text as owner_name
+from json_to_recordset($1::json) as w (schema text, name text)
+join pg_namespace n on n.nspname = w.schema
+join pg_class c on c.relnamespace = n.oid and c.relname = w.name
+join pg_constraint con on con.confrelid = c.oid and con.contype = 'f' and con.conparentid = 0
+  and con.conrelid <> c.oid
+join pg_class o on o.oid = con.conrelid
+join pg_namespace own on own.oid = o.relnamespace
+order by w.schema, w.name, own.nspname, o.relname, con.conname`;
+
+/** The foreign keys of others that a TRUNCATE of those tables puts aside; by formatTableName. From the catalogs alone. */
+export async function readForeignKeysTo(
+  session: Session,
+  tables: readonly TableName[],
+): Promise<ReadonlyMap<string, ReferencingKey[]>> {
+  const keys = new Map<string, ReferencingKey[]>();
+  for (const row of await session.query(SELECT_FOREIGN_KEYS_TO, [JSON.stringify(tables)]))
+    append(keys, formatTableName(tableName(row)), {
+      owner: { schema: text(row, 'owner_schema'), name: text(row, 'owner_name') },
+      name: text(row, 'constraint_name'),
+      validated: flag(row, 'validated'),
+    });
+  return keys;
 }
 
 const SELECT_EMPTY_OBSTACLES = /* sql */ `

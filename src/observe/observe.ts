@@ -15,7 +15,7 @@ import { readLedger } from '../postgres/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { selectHasRowsSql } from '../sql/has-rows.ts';
 import { oldOf, shadowOf } from '../sql/shadow.ts';
-import { readEmptyObstacles } from './foreign-keys.ts';
+import { readEmptyObstacles, readForeignKeysTo } from './foreign-keys.ts';
 import {
   observeMemberships,
   observePublication,
@@ -123,10 +123,9 @@ async function lookAtTables(
     sessions.destination,
     obstructible(mirror, look.ledger, { sources, destinations }),
   );
-  const heldBy = await readEmptyObstacles(
-    sessions.destination,
-    mirror.tables.map((table) => table.destination),
-  );
+  const places = mirror.tables.map((table) => table.destination);
+  const heldBy = await readEmptyObstacles(sessions.destination, places);
+  const referencedBy = await readForeignKeysTo(sessions.destination, places);
   return {
     at: look.at,
     source: look.source,
@@ -150,6 +149,7 @@ async function lookAtTables(
         ...needsOf(table),
         swapObstacles: obstacles.get(destinationKey) ?? [],
         emptyObstacles: heldBy.get(destinationKey) ?? [],
+        foreignKeysTo: referencedBy.get(destinationKey) ?? [],
       };
     }),
   };

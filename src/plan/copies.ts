@@ -5,6 +5,7 @@ import { isFed, isSwapping, needsResync, type TableRecord, runOf } from '../core
 import { unreachable } from '../core/unreachable.ts';
 import { hasOtherColumns, lacksColumns, relaxedColumns } from './exclusions.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
+import { foreignKeysOfCopy } from './put-aside.ts';
 import { refuse } from './refuse.ts';
 import { swapRefusals, truncateRefusals } from './swap.ts';
 import type { TableCase } from './table-case.ts';
@@ -65,6 +66,7 @@ export function planCopy(
         strategy === 'swap' ? swapRefusals(tableCase, look) : truncateRefusals(tableCase);
       if (refusals.length > 0) return { steps: [], refusals };
       const isDisturbing = disturbs(tableCase, decision);
+      const foreignKeys = foreignKeysOfCopy(tableCase, strategy, look);
       return {
         steps: [
           {
@@ -77,6 +79,7 @@ export function planCopy(
             estimatedBytes: observed.sourceShape?.totalBytes ?? 0,
             relaxes: relaxed(tableCase),
             disturbs: isDisturbing,
+            ...(foreignKeys.length === 0 ? {} : { foreignKeys }),
             ...(opens !== undefined && isDisturbing ? { heldUntil: opens } : {}),
           },
         ],

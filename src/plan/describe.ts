@@ -224,7 +224,7 @@ function describeCopy(step: Extract<Step, { kind: 'copy-table' }>): Description 
     step.heldUntil === undefined
       ? ''
       : `; waits for the maintenance window that opens at ${step.heldUntil}`;
-  const size = describeSize(step) + held;
+  const size = describeSize(step) + describePutAside(step) + held;
   switch (step.reason) {
     case 'first':
       return line('+', `rows of ${tableRoute(step)}: first copy, ${size}`);
@@ -238,6 +238,16 @@ function describeCopy(step: Extract<Step, { kind: 'copy-table' }>): Description 
     default:
       return unreachable(step.reason);
   }
+}
+
+/** A swap keeps them in use. */
+function describePutAside({
+  strategy,
+  foreignKeys = [],
+}: Extract<Step, { kind: 'copy-table' }>): string {
+  if (strategy === 'swap' || foreignKeys.length === 0) return '';
+  const names = foreignKeys.map(({ name, owner }) => `${name} of ${formatTableName(owner)}`);
+  return `; without ${foreignKeys.length === 1 ? 'foreign key' : 'foreign keys'} ${names.join(', ')} until it is Live`;
 }
 
 /** A refusal: the code, what is wrong; the hint is the second line. */

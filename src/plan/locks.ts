@@ -5,6 +5,7 @@
 import { formatTableName, type TableName } from '../core/table-name.ts';
 import { unreachable } from '../core/unreachable.ts';
 import type { Step } from './plan.ts';
+import type { PutAside } from './put-aside.ts';
 
 /** As PostgreSQL names them, but for ROW EXCLUSIVE of the rows that are written: writers take that everywhere. */
 export type LockMode =
@@ -143,10 +144,10 @@ function relaxLocks({ table, relaxes }: Extract<Step, { kind: 'copy-table' }>): 
 }
 
 function copyLocks(step: Extract<Step, { kind: 'copy-table' }>): readonly Lock[] {
-  const { table, strategy, reason } = step;
+  const { table, strategy, reason, foreignKeys = [] } = step;
   const name = formatTableName(table.destination);
   const first = [...relaxLocks(step), readWhile(table.source, 'its rows are read')];
-  if (strategy === 'swap') return [...first, swapLock(name)];
+  if (strategy === 'swap') return [...first, swapLock(name), ...foreignKeys.flatMap(checkLocks)];
   return [
     ...first,
     {
@@ -164,7 +165,20 @@ function copyLocks(step: Extract<Step, { kind: 'copy-table' }>): readonly Lock[]
           ? 'after the rows, while its keys are built; readers and writers wait'
           : 'after the rows, while keys are built that it lacks, if any; readers and writers wait',
     },
+    ...foreignKeys.flatMap(backLocks),
   ];
+}
+
+/** When the table is Live: NOT VALID, which is short, and then as it was. */
+function backLocks(key: PutAside): Lock[] {
+  const { owner, references, name, validated } = key;
+  const effect = `when it is Live, to put foreign key ${name} back`;
+  return [shortKeyLock(owner, references, effect), ...(validated ? checkLocks(key) : [])];
+}
+
+function checkLocks({ owner, references, name }: PutAside): Lock[] {
+  const when = `when it is Live, while the rows are checked by foreign key ${name}`;
+  return validationLocks(formatTableName(owner), formatTableName(references), when);
 }
 
 const EACH_TRY = 'each try waits 200 ms at most, then lets all others pass';
@@ -213,18 +227,27 @@ function buildLock(on: string): Lock {
 function foreignKeyLocks(owner: TableName, references: TableName, validate: boolean): Lock[] {
   const [own, other] = [formatTableName(owner), formatTableName(references)];
   return [
-    {
-      side: 'destination',
-      on: own === other ? own : `${own} and ${other}`,
-      mode: 'SHARE ROW EXCLUSIVE',
-      effect: `for a moment; readers go on, writers wait; ${WAITS_5_S}`,
-    },
+    shortKeyLock(owner, references, 'for a moment'),
     ...(validate ? validationLocks(own, other) : []),
   ];
 }
 
-function validationLocks(owner: string, references: string): Lock[] {
-  const effect = 'while its rows are checked; readers and writers go on';
+function shortKeyLock(owner: TableName, references: TableName, when: string): Lock {
+  const [own, other] = [formatTableName(owner), formatTableName(references)];
+  return {
+    side: 'destination',
+    on: own === other ? own : `${own} and ${other}`,
+    mode: 'SHARE ROW EXCLUSIVE',
+    effect: `${when}; readers go on, writers wait; ${WAITS_5_S}`,
+  };
+}
+
+function validationLocks(
+  owner: string,
+  references: string,
+  when = 'while its rows are checked',
+): Lock[] {
+  const effect = `${when}; readers and writers go on`;
   return [
     { side: 'destination', on: owner, mode: 'SHARE UPDATE EXCLUSIVE', effect },
     { side: 'destination', on: references, mode: 'ROW SHARE', effect },

@@ -11,6 +11,7 @@ import type {
   IndexShape,
   ObservedType,
   PublicationIdentity,
+  ReferencingKey,
   SavedForeignKey,
   SequenceShape,
   TableShape,
@@ -71,6 +72,8 @@ export type Step =
       readonly relaxes: readonly string[];
       /** Readers still have what it empties or replaces: it begins only while a maintenance window is open. */
       readonly disturbs: boolean;
+      /** Taken away, or carried along, by name: put back and checked when it is Live. */
+      readonly foreignKeys?: readonly (ReferencingKey & { readonly references: TableName })[];
       /** ISO 8601: it is not begun before, when the next maintenance window opens. */
       readonly heldUntil?: string;
     }

@@ -5,11 +5,15 @@ import { silentLog } from '../../src/core/log.ts';
 import type { ExecuteContext } from '../../src/execute/context.ts';
 import { dropTable, prepareDrop } from '../../src/execute/drop-table.ts';
 import { emptyTable, prepareEmptying } from '../../src/execute/empty-table.ts';
+import { restoreForeignKey } from '../../src/execute/foreign-keys.ts';
 import { executeProvision, type ProvisionStep } from '../../src/execute/provision.ts';
 import { prepareSwap, swapTables } from '../../src/execute/swap.ts';
+import { describeStep } from '../../src/plan/describe.ts';
 import { locksOf, type Lock } from '../../src/plan/locks.ts';
 import { NO_MEND } from '../../src/plan/mend.ts';
 import type { Step } from '../../src/plan/plan.ts';
+import { planMirror } from '../../src/plan/plan-mirror.ts';
+import { readLedger } from '../../src/postgres/ledger.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
 import { leaveOut } from '../../src/stream/route-target.ts';
 import { until } from '../servers/processes.ts';
@@ -220,6 +224,33 @@ test('a truncate and a drop lock the table and those at the other end of its for
     ends({ ...copy, strategy: 'truncate' })[0],
     'ACCESS EXCLUSIVE on public.parent and the tables with foreign keys to it',
   );
+  // What the emptying has put aside comes back when the table is Live: those locks are the copy's too.
+  const bumped = { ...pair.mirror, tables: [{ ...PARENT, generation: copy.generation }, CHILD] };
+  const planned = planMirror(bumped, observed).steps.find(({ kind }) => kind === 'copy-table');
+  assert.ok(planned);
+  assert.match(
+    describeStep(planned).text,
+    /; without foreign key to_parent of public\.child until/,
+  );
+  const back = await locksTaken(destination, async () => {
+    await emptyTable(destination, owner, parent.destination, emptying);
+    const [saved] = (await readLedger(destination, owner.mirror)).savedForeignKeys;
+    assert.ok(saved);
+    await destination.query('insert into public.parent values (1)');
+    await destination.query('commit');
+    await destination.query('begin');
+    await restoreForeignKey(
+      { destination, log: silentLog() },
+      { kind: 'restore-foreign-key', table: CHILD, saved },
+    );
+  });
+  assert.deepEqual(back, ['public.child SHARE ROW EXCLUSIVE', 'public.parent SHARE ROW EXCLUSIVE']);
+  assert.deepEqual(ends(planned).slice(2), [
+    'SHARE ROW EXCLUSIVE on public.child and public.parent',
+    'SHARE UPDATE EXCLUSIVE on public.child',
+    'ROW SHARE on public.parent',
+  ]);
+  await pair.execute();
   assert.deepEqual(
     await locksTaken(destination, async () => {
       const drop = await prepareDrop(destination, child.destination, []);

@@ -18,6 +18,7 @@ import type {
   ObservedType,
   ObservedWal,
   PublicationIdentity,
+  ReferencingKey,
   SwapObstacle,
   TableShape,
 } from '../../src/core/observed.ts';
@@ -276,6 +277,7 @@ export interface WorldTable {
   readonly nameTakenBy?: string;
   readonly swapObstacles?: readonly SwapObstacle[];
   readonly emptyObstacles?: readonly SwapObstacle[];
+  readonly foreignKeysTo?: readonly ReferencingKey[];
   readonly record?: TableRecord | undefined;
 }
 
@@ -296,6 +298,7 @@ export function observed(world: World = {}): Observed {
       ...(look.nameTakenBy === undefined ? {} : { nameTakenBy: look.nameTakenBy }),
       swapObstacles: look.swapObstacles ?? [],
       emptyObstacles: look.emptyObstacles ?? [],
+      foreignKeysTo: look.foreignKeysTo ?? [],
     };
   });
   const records = tables.flatMap(([source, look]) =>
