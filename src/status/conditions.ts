@@ -1,4 +1,5 @@
 /** The conditions of a mirror, in Kubernetes' form. Pure. */
+import { isDeepStrictEqual } from 'node:util';
 import { ERROR_RULES, type ErrorCode, type MirrorError } from '../core/errors.ts';
 import type { SpecProblem } from '../core/intent.ts';
 import { formatTableName } from '../core/table-name.ts';
@@ -7,6 +8,7 @@ import { describeStep } from '../plan/describe.ts';
 import { driftOf } from '../plan/drifted.ts';
 import { isHeld, type Step } from '../plan/plan.ts';
 import { isSlotLoss } from '../plan/slot-loss.ts';
+import { isRecordOf } from '../plan/table-case.ts';
 import type { TableStatus } from './table-status.ts';
 import type { MirrorState, MirrorView } from './view.ts';
 
@@ -213,19 +215,37 @@ function specAccepted({ view }: Known): Verdict {
   return { type: 'SpecAccepted', status: 'False', reason: first.reason, message };
 }
 
-/** Whether each table was found to be like its source since it was copied. */
-function verified({ tables }: Known): Verdict {
+/** Whether each table was found to be like its source since it was copied, and has had every change since. */
+function verified({ view, tables }: Known): Verdict {
   const base = { type: 'Verified' } as const;
   const bad = tables.filter(({ verification }) => verification?.result === 'Mismatch');
   if (bad.length > 0) {
     const message = bad.map((one) => `${one.source}: ${one.verification?.message}`).join('; ');
     return { ...base, status: 'False', reason: 'VerificationFailed', message };
   }
-  const good = tables.filter(({ verification }) => verification !== undefined).length;
+  const due = tablesOfOtherColumns(view);
+  const good = tables.filter(
+    ({ source, phase, verification }) =>
+      phase === 'Live' && verification !== undefined && !due.has(source),
+  ).length;
   const message = `${count(good, tables.length)} tables were compared with their source`;
   return good < tables.length
     ? { ...base, status: 'Unknown', reason: 'Progressing', message }
     : { ...base, status: 'True', reason: 'ReconciliationSucceeded', message };
+}
+
+/** Their last copy is not of the columns that the file asks for: a resync is about to bring those. */
+function tablesOfOtherColumns({ plan, records }: MirrorView): ReadonlySet<string> {
+  const steps = (plan?.steps ?? []).filter((step) => step.kind === 'copy-table');
+  const due = steps.filter(({ table }) => {
+    const record = records.find((one) => isRecordOf(one, table));
+    const copied = new Set(record?.excludeColumns ?? table.excludeColumns);
+    return (
+      (record?.staleColumns ?? []).length > 0 ||
+      !isDeepStrictEqual(copied, new Set(table.excludeColumns))
+    );
+  });
+  return new Set(due.map(({ table }) => formatTableName(table.source)));
 }
 
 /** Nothing is known of the databases before they were looked at. */

@@ -6,7 +6,7 @@ import type { Verification } from '../../src/core/verification.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import { computeStatus, type Status } from '../../src/status/status.ts';
 import type { MirrorView } from '../../src/status/view.ts';
-import { FAILURE, mirror, observed, record, shape, table } from '../plan/fixtures.ts';
+import { FAILURE, mirror, observed, record, run, shape, table } from '../plan/fixtures.ts';
 import { assertValid, NOW, SPEC, view } from './views.ts';
 
 const MATCH: Verification = {
@@ -65,6 +65,24 @@ const VERIFYING = planMirror(
     },
   }),
 );
+/** Its last copy left out what the file names by now. */
+const OTHER_COLUMNS = planMirror(
+  mirror(),
+  observed({
+    tables: {
+      'public.users': {
+        record: record('public.users', undefined, { excludeColumns: ['note'] }),
+      },
+    },
+  }),
+);
+const FAILED: TableState = {
+  phase: 'Failed',
+  failure: FAILURE,
+  resume: 'replay',
+  run: undefined,
+  snapshot: undefined,
+};
 const NOT_YET = [record('public.users'), record('public.other')];
 const RUN = {
   strategy: 'truncate',
@@ -115,6 +133,27 @@ const CASES: readonly (readonly [name: string, view: Partial<MirrorView>, told: 
     'a table is being compared: not there yet, and no resync',
     { plan: VERIFYING, records: NOT_YET, runs: new Map([['public.users', RUN]]) },
     ['Ready=False Progressing', PROGRESSING, 'none undefined undefined'],
+  ],
+  [
+    'a table failed since: its changes are kept, and it lacks them',
+    { records: compared(MATCH, FAILED) },
+    ['Ready=False ConstraintViolated', PROGRESSING, 'none Match ConstraintViolated'],
+  ],
+  [
+    'a table is copied again',
+    { records: compared(MATCH, { phase: 'Copying', run: run() }) },
+    ['Ready=False Progressing', PROGRESSING, 'none Match undefined'],
+  ],
+  [
+    'a table lacks columns that the file asks for: their copy is on the way',
+    {
+      plan: OTHER_COLUMNS,
+      records: [
+        record('public.users', undefined, { verification: MATCH, excludeColumns: ['note'] }),
+        ...compared(MATCH).slice(1),
+      ],
+    },
+    ['Ready=False Progressing', PROGRESSING, 'none Match undefined'],
   ],
   [
     'rows were found missing before: that is what is told of the table',
