@@ -172,7 +172,7 @@ function reconciling({ view, state, tables }: Known): Verdict[] {
   if (state === 'RESYNCING') return yes('ResyncInProgress', resyncingLine(tables));
   const message =
     view.runs.size > 0
-      ? `${view.runs.size} tables are copied or compared`
+      ? `${view.runs.size} tables are copied, compared or caught up`
       : `${steps.length} steps to go`;
   return yes(view.failures.size > 0 ? 'ProgressingWithRetry' : 'Progressing', message);
 }

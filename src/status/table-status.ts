@@ -31,7 +31,7 @@ export function tableStatus(view: MirrorView, table: MirrorTable): TableStatus {
     destination: formatTableName(table.destination),
     phase: record?.state.phase ?? 'Pending',
     resyncStatus: resyncStatusOf(table, record, {
-      isRunning: run !== undefined && run.step !== 'Verifying',
+      isRunning: run !== undefined && run.step !== 'Verifying' && !isCaughtUp(record),
       hasFailed: error !== undefined && error !== staleness(record),
     }),
     resyncGeneration: {
@@ -97,6 +97,16 @@ function resyncStatusOf(
   if (now.isRunning) return 'in_progress';
   if (needsResync(table.generation, observed)) return now.hasFailed ? 'failed' : 'in_progress';
   return observed.table > 0 || observed.mirror > 0 ? 'completed' : 'none';
+}
+
+/** It failed while Live: what runs replays its changes, and copies nothing. */
+function isCaughtUp(record: TableRecord | undefined): boolean {
+  const state = record?.state;
+  return (
+    state !== undefined &&
+    (state.phase === 'CatchingUp' || (state.phase === 'Failed' && state.resume === 'replay')) &&
+    state.run === undefined
+  );
 }
 
 function percentOf({ rowsCopied, rowsTotal, step }: RunView): number {

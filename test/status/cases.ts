@@ -131,6 +131,18 @@ export const CASES: readonly StatusCase[] = [
     tables: ['Failed none', 'Live completed'],
   },
   {
+    name: 'a table that failed, and replays what was kept for it: no resync',
+    view: view({ records: FAILED_TABLE, runs: copying({ step: 'CatchingUp' }) }),
+    state: 'RUNNING',
+    conditions: [
+      'Ready=False ConstraintViolated',
+      STREAMING,
+      'Reconciling=True Progressing',
+      ...ACCEPTED,
+    ],
+    tables: ['Failed none', 'Live completed'],
+  },
+  {
     name: 'a table that only a human can help',
     view: view({ failures: new Map([['public.users', { ...FAILURE, code: 'SpoolFull' }]]) }),
     state: 'RUNNING',
