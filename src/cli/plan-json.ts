@@ -1,7 +1,7 @@
 /** A plan as scripts read it: the form that schemas/plan.schema.json promises. Pure. */
 import type { MirrorTable } from '../core/mirror.ts';
 import { formatTableName } from '../core/table-name.ts';
-import { describeStep, totalsOf } from '../plan/describe.ts';
+import { describeStepOf, totalsOf } from '../plan/describe.ts';
 import { locksOf } from '../plan/locks.ts';
 import type { Step } from '../plan/plan.ts';
 import type { PlanLook, PlanReport } from './plan-look.ts';
@@ -37,7 +37,7 @@ function planValue({ plan, diff, isRun }: PlanLook): object {
     mirror: plan.mirror,
     running: isRun,
     diff,
-    steps: plan.steps.map(stepValue),
+    steps: plan.steps.map((step) => stepValue(step, { isRun })),
     refusals: plan.refusals.map(({ table, error: { code, message, hint } }) => ({
       ...tableValue(table),
       code,
@@ -53,11 +53,11 @@ function planValue({ plan, diff, isRun }: PlanLook): object {
   };
 }
 
-function stepValue(step: Step): object {
+function stepValue(step: Step, now: Pick<PlanLook, 'isRun'>): object {
   return {
     kind: step.kind,
     ...tableValue('record' in step ? step.record : 'table' in step ? step.table : undefined),
-    ...describeStep(step),
+    ...describeStepOf(step, now),
     locks: locksOf(step),
     ...(step.kind === 'copy-table' ? copyValue(step) : {}),
   };

@@ -3,7 +3,7 @@ import {
   closingLine,
   describeNotice,
   describeRefusal,
-  describeStep,
+  describeStepOf,
   type Description,
 } from '../plan/describe.ts';
 import { describeLock, locksOf } from '../plan/locks.ts';
@@ -40,7 +40,7 @@ function block(title: string, lines: readonly string[]): string {
 /** What is under way is planned as after an interruption, which it is not while a daemon is at it. */
 function mirrorText({ plan, diff, isRun }: PlanLook, paint: Paint): string {
   const entries = [
-    ...plan.steps.map((step) => stepEntry(step, paint)),
+    ...plan.steps.map((step) => stepEntry(step, { isRun, paint })),
     ...plan.refusals.map((refusal) => entry(describeRefusal(refusal), paint)),
     ...plan.notices.map((notice) => entry(describeNotice(notice), paint)),
   ];
@@ -55,9 +55,12 @@ function mirrorText({ plan, diff, isRun }: PlanLook, paint: Paint): string {
   ]);
 }
 
-function stepEntry(step: Step, paint: Paint): string {
+function stepEntry(
+  step: Step,
+  { isRun, paint }: { readonly isRun: boolean; readonly paint: Paint },
+): string {
   const locks = locksOf(step).map((lock) => margin(paint('dim', describeLock(lock))));
-  return [entry(describeStep(step), paint), ...locks].join('\n');
+  return [entry(describeStepOf(step, { isRun }), paint), ...locks].join('\n');
 }
 
 const SYMBOL_WIDTH = 3;

@@ -79,6 +79,7 @@ export function planCopy(
             estimatedBytes: observed.sourceShape?.totalBytes ?? 0,
             relaxes: relaxed(tableCase),
             disturbs: isDisturbing,
+            ...(isBegun(tableCase, decision) ? { isBegun: true } : {}),
             ...(foreignKeys.length === 0 ? {} : { foreignKeys }),
             ...(opens !== undefined && isDisturbing ? { heldUntil: opens } : {}),
           },
@@ -121,6 +122,11 @@ function disturbs(
 ): boolean {
   const isThere = tableCase.observed.destinationShape !== undefined;
   return reason === 'resync' || (strategy === 'truncate' && isThere && endsSwap(tableCase));
+}
+
+/** The ledger has it as under way, which is so while a daemon is at it. */
+function isBegun({ record }: TableCase, { reason }: Extract<Decision, { do: 'copy' }>): boolean {
+  return reason === 'retry' && record?.state.phase === 'Copying';
 }
 
 /** `held`: no maintenance window is open. It holds back what disturbs readers: no first rows, and no end of what was begun. */

@@ -14,6 +14,13 @@ export interface Description {
   readonly text: string;
 }
 
+/** The same in the plan of a mirror that a daemon runs: what it is at is no interruption. */
+export function describeStepOf(step: Step, { isRun }: { readonly isRun: boolean }): Description {
+  return isRun && step.kind === 'copy-table' && step.isBegun === true
+    ? line('-/+', `rows of ${tableRoute(step)}: copied now by a daemon, ${describeSize(step)}`)
+    : describeStep(step);
+}
+
 /** One line for one step: in a plan, in the log, in a status. */
 export function describeStep(step: Step): Description {
   switch (step.kind) {

@@ -197,7 +197,10 @@ function constraintLocks({
   constraint,
 }: Extract<Step, { kind: 'create-constraint' }>): readonly Lock[] {
   const on = formatTableName(table.destination);
-  const short = 'for a moment, when its index is there; readers and writers wait';
+  const short =
+    constraint.kind === 'primary key'
+      ? 'for a moment, when its index is there (while its rows are read, where a column of it is not NOT NULL); readers and writers wait'
+      : 'for a moment, when its index is there; readers and writers wait';
   return constraint.indexDefinition === undefined
     ? [
         {
@@ -227,7 +230,11 @@ function buildLock(on: string): Lock {
 function foreignKeyLocks(owner: TableName, references: TableName, validate: boolean): Lock[] {
   const [own, other] = [formatTableName(owner), formatTableName(references)];
   return [
-    shortKeyLock(owner, references, 'for a moment'),
+    shortKeyLock(
+      owner,
+      references,
+      'for a moment (of a partitioned table while its rows are checked)',
+    ),
     ...(validate ? validationLocks(own, other) : []),
   ];
 }

@@ -72,6 +72,8 @@ export type Step =
       readonly relaxes: readonly string[];
       /** Readers still have what it empties or replaces: it begins only while a maintenance window is open. */
       readonly disturbs: boolean;
+      /** Of a retry: its rows were on the way when it was looked at. */
+      readonly isBegun?: true;
       /** Taken away, or carried along, by name: put back and checked when it is Live. */
       readonly foreignKeys?: readonly (ReferencingKey & { readonly references: TableName })[];
       /** ISO 8601: it is not begun before, when the next maintenance window opens. */

@@ -4,10 +4,17 @@ import { unpainted } from '../../src/cli/output.ts';
 import type { PlanReport } from '../../src/cli/plan-look.ts';
 import { planText } from '../../src/cli/plan-text.ts';
 import { MirrorError } from '../../src/core/errors.ts';
-import { closingLine, describeStep, formatBytes, totalsOf } from '../../src/plan/describe.ts';
+import {
+  closingLine,
+  describeStep,
+  describeStepOf,
+  formatBytes,
+  totalsOf,
+} from '../../src/plan/describe.ts';
+import { describeLock, locksOf } from '../../src/plan/locks.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
-import { mirror, name, observed, record, shape, table } from './fixtures.ts';
+import { mirror, name, observed, record, run, shape, table } from './fixtures.ts';
 
 function textOf(plan: Plan): string {
   const looks = [{ plan, diff: '', isRun: false }];
@@ -67,6 +74,36 @@ test('a plan reads as text: steps with what they lock, refusals with their hints
 Plan: 4 to create, 2 to change, 1 to replace, 1 refused.
 `,
   );
+});
+
+test('what a daemon is at is no interruption, and foreign keys that a copy puts aside are named with their locks', () => {
+  const kid = { owner: name('app.kid'), name: 'kid_fkey', validated: true };
+  const look = observed({
+    tables: {
+      'public.users': {
+        record: record('public.users', { phase: 'Copying', run: run() }),
+        foreignKeysTo: [kid, { ...kid, name: 'old_fkey', validated: false }],
+      },
+    },
+  });
+  const plan = planMirror(mirror(), look);
+  const [step] = plan.steps;
+  assert.ok(step);
+  const size = 'about 1,000 rows, 128 kB with indexes';
+  assert.equal(
+    describeStep(step).text,
+    `rows of public.users: copy again after an interruption, ${size}; without foreign keys kid_fkey of app.kid, old_fkey of app.kid until it is Live`,
+  );
+  assert.equal(
+    describeStepOf(step, { isRun: true }).text,
+    `rows of public.users: copied now by a daemon, ${size}`,
+  );
+  assert.deepEqual(locksOf(step).slice(3).map(describeLock), [
+    'locks SHARE ROW EXCLUSIVE on app.kid and public.users (destination): when it is Live, to put foreign key kid_fkey back; readers go on, writers wait; each try waits 5 s at most',
+    'locks SHARE UPDATE EXCLUSIVE on app.kid (destination): when it is Live, while the rows are checked by foreign key kid_fkey; readers and writers go on',
+    'locks ROW SHARE on public.users (destination): when it is Live, while the rows are checked by foreign key kid_fkey; readers and writers go on',
+    'locks SHARE ROW EXCLUSIVE on app.kid and public.users (destination): when it is Live, to put foreign key old_fkey back; readers go on, writers wait; each try waits 5 s at most',
+  ]);
 });
 
 test('the empty plan and the suspended one say so', () => {
