@@ -3,7 +3,7 @@ import type { MirrorTable } from '../core/mirror.ts';
 import type { TableShape } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import { unreachable } from '../core/unreachable.ts';
-import type { Notice, Plan, Refusal, Step } from './plan.ts';
+import { isDifference, type Notice, type Plan, type Refusal, type Step } from './plan.ts';
 
 /** `+` made new, `~` changed, `-/+` replaced, `-` taken out, `!` to know, `x` refused. */
 export type Symbol = '+' | '~' | '-/+' | '-' | '!' | 'x';
@@ -296,10 +296,7 @@ export function totalsOf({ steps, refusals }: Pick<Plan, 'steps' | 'refusals'>):
 
 /** `Plan: 3 to create, 1 to replace.` */
 export function closingLine(plan: Plan): string {
-  if (plan.steps.length === 0 && plan.refusals.length === 0)
-    return plan.notices.some((notice) => notice.reason === 'Suspended')
-      ? 'Nothing to do: the mirror is suspended.'
-      : 'No changes. The mirror matches its file.';
+  if (plan.steps.length === 0 && plan.refusals.length === 0) return closingOfNothing(plan);
   const { refused, ...done } = totalsOf(plan);
   const counts = [
     ...Object.entries(done).map(([verb, count]) => ({ count, words: `to ${verb}` })),
@@ -309,6 +306,15 @@ export function closingLine(plan: Plan): string {
     .filter(({ count }) => count > 0)
     .map(({ count, words }) => `${count} ${words}`);
   return `Plan: ${told.join(', ')}.`;
+}
+
+/** Whether or not a resync would make a difference, it is none that is going to be made. */
+function closingOfNothing({ notices }: Plan): string {
+  if (notices.some(({ reason }) => reason === 'Suspended'))
+    return 'Nothing to do: the mirror is suspended.';
+  const left = notices.filter(isDifference).length;
+  if (left === 0) return 'No changes. The mirror matches its file.';
+  return `No changes will be made: ${counted(left, 'difference')} ${left === 1 ? 'is' : 'are'} left as told above.`;
 }
 
 function line(symbol: Symbol, text: string): Description {

@@ -1,7 +1,7 @@
 import { formatTableName } from '../core/table-name.ts';
 import type { TableRecord } from '../core/table-state.ts';
 import { describeNotice, describeRefusal, describeStep } from './describe.ts';
-import type { Notice, Plan, Refusal, Step } from './plan.ts';
+import { isDifference, type Plan, type Refusal, type Step } from './plan.ts';
 import { isRecordOf } from './table-case.ts';
 
 /**
@@ -42,7 +42,7 @@ export function driftOf(plan: Plan, records: readonly TableRecord[]): string[] {
   return [
     ...plan.steps.filter(isRepair).map((step) => describeStep(step).text),
     ...plan.notices
-      .filter(isDrift)
+      .filter(isDifference)
       .filter(
         ({ table }) => table === undefined || !underWay.has(formatTableName(table.destination)),
       )
@@ -74,8 +74,4 @@ function isOfFirstCopy(step: Step): step is OfTable {
 
 function tablesOf(steps: readonly OfTable[]): ReadonlySet<string> {
   return new Set(steps.map(({ table }) => formatTableName(table.destination)));
-}
-
-function isDrift({ reason }: Notice): boolean {
-  return reason === 'IndexDiffers' || reason === 'ShapeDiffers';
 }

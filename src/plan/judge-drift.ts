@@ -1,4 +1,4 @@
-import type { Observed, TableShape } from '../core/observed.ts';
+import type { ColumnShape, Observed } from '../core/observed.ts';
 import { formatTableName, sameTable } from '../core/table-name.ts';
 import { isSwapping } from '../core/table-state.ts';
 import { columnDrift, columnsOnlyThere, keyDrift } from './drift.ts';
@@ -6,34 +6,40 @@ import { describeMend, isEmptyMend, mayMend, planMend } from './mend.ts';
 import type { Notice, Refusal, Step } from './plan.ts';
 import { refuse } from './refuse.ts';
 import type { TableCase } from './table-case.ts';
+import {
+  alteredForeignKeys,
+  lackedDefaults,
+  printAlike,
+  untilResync,
+  type Comparison,
+} from './unmended.ts';
 
 interface DriftVerdict {
   readonly refusals: readonly Refusal[];
   readonly notices: readonly Notice[];
 }
 
-/** The two shapes of a table that is there on both sides. */
-interface Shapes {
-  readonly desired: TableShape;
-  readonly actual: TableShape;
-}
-
 /** What a destination table of another shape comes to: a copy mends it; without one it is refused, or left. */
 export function judgeDrift(
   tableCase: TableCase,
   copy: readonly Step[],
-  { destination }: Observed,
+  look: Observed,
 ): DriftVerdict {
   const { desired, observed } = tableCase;
   const actual = observed.destinationShape;
   if (desired === undefined || actual === undefined) return { refusals: [], notices: [] };
-  if (!isMended(tableCase, copy)) return judgeUnmended(tableCase, { desired, actual });
+  const shapes: Comparison = { desired, actual, sameMajor: printAlike(look) };
+  if (!isMended(tableCase, copy)) return judgeUnmended(tableCase, shapes);
   const mend = planMend(desired, actual, tableCase);
   const isDropped = ({ name }: { readonly name: string }): boolean => mend.dropped.includes(name);
   return {
-    refusals: isEmptyMend(mend) || actual.owned ? [] : [ownerRefusal(tableCase, destination)],
+    refusals: isEmptyMend(mend) || actual.owned ? [] : [ownerRefusal(tableCase, look.destination)],
     notices: [
       ...describeMend(mend).map((line) => notice(tableCase, 'ShapeDiffers', line)),
+      ...defaultNotices(
+        tableCase,
+        lackedDefaults(desired, actual).filter(({ name }) => !mend.retyped.includes(name)),
+      ),
       ...columnsOnlyThere(desired, actual)
         .filter((column) => !isDropped(column))
         .map(({ name: column }) =>
@@ -58,7 +64,7 @@ export function isMended({ record, table }: TableCase, copy: readonly Step[]): b
   );
 }
 
-function judgeUnmended(tableCase: TableCase, shapes: Shapes): DriftVerdict {
+function judgeUnmended(tableCase: TableCase, shapes: Comparison): DriftVerdict {
   const { desired, actual } = shapes;
   const { excludeColumns, destination } = tableCase.table;
   const columns = columnDrift(desired, actual);
@@ -85,6 +91,15 @@ function judgeUnmended(tableCase: TableCase, shapes: Shapes): DriftVerdict {
             `column ${column} is at the destination only; it is left as it is`,
           ),
         ),
+      ...describeMend(untilResync(shapes)).map((line) => notice(tableCase, 'ShapeDiffers', line)),
+      ...defaultNotices(tableCase, lackedDefaults(desired, actual)),
+      ...alteredForeignKeys(shapes).map(({ name }) =>
+        notice(
+          tableCase,
+          'IndexDiffers',
+          `foreign key ${name} is defined otherwise than at the source; it is left as it is until a resync`,
+        ),
+      ),
       ...foreignKeysElsewhere(shapes).map((line) => notice(tableCase, 'IndexDiffers', line)),
       ...differing.map((part) =>
         notice(
@@ -98,7 +113,7 @@ function judgeUnmended(tableCase: TableCase, shapes: Shapes): DriftVerdict {
 }
 
 /** As those have that were made before the table that they reference got another destination. */
-function foreignKeysElsewhere({ desired, actual }: Shapes): string[] {
+function foreignKeysElsewhere({ desired, actual }: Comparison): string[] {
   return desired.foreignKeys.flatMap(({ name, references }) => {
     const own = actual.foreignKeys.find((key) => key.name === name);
     return own === undefined || sameTable(own.references, references)
@@ -107,6 +122,16 @@ function foreignKeysElsewhere({ desired, actual }: Shapes): string[] {
           `foreign key ${name} references ${formatTableName(own.references)}, and ${formatTableName(references)} is mirrored; it is left as it is until a resync`,
         ];
   });
+}
+
+function defaultNotices(tableCase: TableCase, columns: readonly ColumnShape[]): Notice[] {
+  return columns.map(({ name, defaultExpression }) =>
+    notice(
+      tableCase,
+      'ShapeDiffers',
+      `column ${name} has no default, at the source ${defaultExpression}; it is left as it is`,
+    ),
+  );
 }
 
 function ownerRefusal({ table }: TableCase, { role }: Observed['destination']): Refusal {

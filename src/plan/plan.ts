@@ -174,6 +174,11 @@ export function isEmptyPlan(plan: Plan): boolean {
   return plan.steps.length === 0 && plan.refusals.length === 0;
 }
 
+/** True for what the databases have otherwise and no step puts right. */
+export function isDifference({ reason }: Notice): boolean {
+  return reason === 'IndexDiffers' || reason === 'ShapeDiffers';
+}
+
 /** True for a step that waits for a maintenance window. */
 export function isHeld(step: Step): boolean {
   return step.kind === 'copy-table' && step.heldUntil !== undefined;

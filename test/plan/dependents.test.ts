@@ -155,7 +155,7 @@ runCases([
   {
     name: 'nothing that reads an excluded column',
     mirror: mirror([table('public.users', { excludeColumns: ['note'] })]),
-    world: keys(FULL, { columns: [column('id')] }),
+    world: keys(FULL, { columns: [column('id', { notNull: true })] }),
     plan: {},
   },
   {
@@ -188,10 +188,19 @@ runCases([
     plan: {},
   },
   {
-    name: 'foreign key: there, printed otherwise',
+    name: 'foreign key: there, printed otherwise by another major',
     mirror: TWO,
-    world: linked({ foreignKeys: [{ ...KEY, definition: '(id) ON DELETE RESTRICT' }] }),
+    world: {
+      ...linked({ foreignKeys: [{ ...KEY, definition: '(id) ON DELETE RESTRICT' }] }),
+      destination: { version: 160_000 },
+    },
     plan: {},
+  },
+  {
+    name: 'foreign key: there, and altered',
+    mirror: TWO,
+    world: linked({ foreignKeys: [{ ...KEY, definition: '(id) ON DELETE CASCADE' }] }),
+    plan: { notices: ['IndexDiffers'] },
   },
   {
     name: 'foreign key: not validated yet',

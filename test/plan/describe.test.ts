@@ -14,7 +14,7 @@ import {
 import { describeLock, locksOf } from '../../src/plan/locks.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
-import { mirror, name, observed, record, run, shape, table } from './fixtures.ts';
+import { column, mirror, name, observed, record, run, shape, table } from './fixtures.ts';
 
 function textOf(plan: Plan): string {
   const looks = [{ plan, diff: '', isRun: false }];
@@ -110,6 +110,15 @@ test('the empty plan and the suspended one say so', () => {
   assert.equal(
     textOf(planMirror(mirror(), observed())),
     'Mirror shop\n\nNo changes. The mirror matches its file.\n',
+  );
+  const lacking = shape('public.users', {
+    columns: [column('id'), column('note', { type: 'text' })],
+  });
+  assert.match(
+    textOf(
+      planMirror(mirror(), observed({ tables: { 'public.users': { destinationShape: lacking } } })),
+    ),
+    /! ShapeDiffers: .* NOT NULL as at the source\n\nNo changes will be made: 1 difference is left as told above\.\n$/,
   );
   assert.match(
     textOf(planMirror(mirror(undefined, { suspend: true }), observed())),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Mirror } from '../../src/core/mirror.ts';
+import type { ConstraintShape } from '../../src/core/observed.ts';
 import { driftOf } from '../../src/plan/drifted.ts';
 import { planMirror } from '../../src/plan/plan-mirror.ts';
 import {
@@ -23,6 +24,16 @@ import {
   type WorldTable,
 } from './fixtures.ts';
 
+const NOTE = column('note', { type: 'text' });
+const CHECK: ConstraintShape = {
+  name: 'note_check',
+  kind: 'check',
+  definition: "CHECK ((note <> 'x'::text))",
+  columns: [],
+  touches: ['note'],
+  validated: true,
+  indexDefinition: undefined,
+};
 const INDEXED = shape('public.users', { indexes: [NOTE_INDEX] });
 const PAIR = mirror([table('public.users'), table('public.orders')]);
 const REFERENCING = {
@@ -104,6 +115,41 @@ for (const [what, world, lines, file = mirror()] of [
       'IndexDiffers: public.orders: foreign key note_fkey references old.users, and public.users is mirrored; it is left as it is until a resync',
     ],
     PAIR,
+  ],
+  [
+    'a foreign key that was altered',
+    {
+      tables: {
+        'public.users': {},
+        'public.orders': {
+          ...REFERENCING,
+          destinationShape: shape('public.orders', {
+            foreignKeys: [foreignKey('public.users', { definition: '(id) ON DELETE CASCADE' })],
+          }),
+        },
+      },
+    },
+    [
+      'IndexDiffers: public.orders: foreign key note_fkey is defined otherwise than at the source; it is left as it is until a resync',
+    ],
+    PAIR,
+  ],
+  [
+    'a check, a default and a NOT NULL that were dropped',
+    users({
+      sourceShape: shape('public.users', {
+        columns: [
+          column('id', { notNull: true }),
+          { ...NOTE, notNull: true, defaultExpression: "''" },
+        ],
+        constraints: [PRIMARY_KEY, CHECK],
+      }),
+    }),
+    [
+      'ShapeDiffers: public.users: a resync makes column note NOT NULL as at the source',
+      "ShapeDiffers: public.users: a resync adds the source's check note_check",
+      "ShapeDiffers: public.users: column note has no default, at the source ''; it is left as it is",
+    ],
   ],
   [
     'a table that was never copied, in the way of its first copy',

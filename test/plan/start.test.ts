@@ -310,7 +310,9 @@ runCases([
     mirror: mirror([table('public.users', { excludeColumns: ['note'] })]),
     world: {
       tables: {
-        'public.users': { destinationShape: shape('public.users', { columns: [column('id')] }) },
+        'public.users': {
+          destinationShape: shape('public.users', { columns: [column('id', { notNull: true })] }),
+        },
       },
       publication: publication(['public.users'], {
         partial: [{ table: name('public.users'), rowFilter: false, columns: ['id'] }],

@@ -14,6 +14,7 @@ import { sameTable, type TableName } from '../../core/table-name.ts';
 import { foreignKeyDefinition } from '../../sql/foreign-key-ddl.ts';
 import { findForeignKey } from '../dependents.ts';
 import { columnsOnlyThere, findConstraint, findIndex } from '../drift.ts';
+import { alteredForeignKeys, lackedDefaults } from '../unmended.ts';
 
 /** One part each: its name and what it is. */
 type Parts = Readonly<Record<string, string>>;
@@ -34,10 +35,11 @@ export interface ShapeLook {
   /** What desiredShape says. */
   readonly desired: TableShape;
   readonly actual: TableShape | undefined;
-  /** What a planned copy changes about it; NO_MEND where none does, and then small differences are let be. */
+  /** What a planned copy changes about it, or where none is planned what a resync would of what is told. */
   readonly mend: Mend;
   /** Whether foreign keys may point at that table of the destination. */
   readonly isMirrored: (table: TableName) => boolean;
+  readonly sameMajor: boolean;
 }
 
 /** Parts that say the same are the same under whatever name: both sides then have the destination's. */
@@ -73,6 +75,9 @@ function newShape({ desired, isMirrored }: ShapeLook): ShapeText {
 function columnPair(desired: TableShape, actual: TableShape, mend: Mend): Pair<Parts> {
   const changed = new Map(mend.changed.map(({ from, to }) => [from.name, to]));
   const nullable = new Set(mend.nullable.map(({ name }) => name));
+  const lacked = new Map(
+    lackedDefaults(desired, actual).map(({ name, defaultExpression }) => [name, defaultExpression]),
+  );
   const extra = new Set(columnsOnlyThere(desired, actual).map(({ name }) => name));
   const ours = actual.columns.filter(
     ({ name }) =>
@@ -84,7 +89,9 @@ function columnPair(desired: TableShape, actual: TableShape, mend: Mend): Pair<P
       const to = changed.get(column.name);
       if (to !== undefined) return to;
       if (nullable.has(column.name)) return { ...column, notNull: false, identity: 'no' };
-      return mend.required.includes(column.name) ? { ...column, notNull: true } : column;
+      const notNull = column.notNull || mend.required.includes(column.name);
+      const defaultExpression = column.defaultExpression ?? lacked.get(column.name);
+      return { ...column, notNull, defaultExpression };
     });
   const missing = desired.columns.filter(
     ({ name }) => !actual.columns.some((column) => column.name === name),
@@ -110,7 +117,7 @@ function keyPair(desired: TableShape, actual: TableShape, mend: Mend): Pair<KeyT
   const ours = [...actual.constraints, ...actual.indexes].filter(
     (part) => unmet.has(part.name) || isDropped(part) || wanted.some(({ found }) => found === part),
   );
-  // A check that is missing breaks no row: it comes with the next copy.
+  // A check that is missing breaks no row; another major may print it otherwise.
   const isDue = (part: Key): boolean =>
     !isConstraint(part) || part.kind !== 'check' || mend.checks.includes(part);
   const after = wanted.flatMap(({ part, found }): Key[] => {
@@ -144,8 +151,10 @@ function keyText(parts: readonly Key[]): KeyText {
   };
 }
 
-/** A foreign key that is there under the name and to the same table is let be, as long as no copy takes it away. */
-function foreignKeyPair({ desired, mend, isMirrored }: ShapeLook, actual: TableShape): Pair<Parts> {
+/** A foreign key that is there under the name and to the same table is right unless it says something else, or a copy takes it away. */
+function foreignKeyPair(look: ShapeLook, actual: TableShape): Pair<Parts> {
+  const { desired, mend, isMirrored, sameMajor } = look;
+  const altered = alteredForeignKeys({ desired, actual, sameMajor });
   const kept: ForeignKeyShape[] = [];
   const after: ForeignKeyShape[] = [];
   for (const key of desired.foreignKeys) {
@@ -154,6 +163,7 @@ function foreignKeyPair({ desired, mend, isMirrored }: ShapeLook, actual: TableS
     const isRight =
       present !== undefined &&
       sameTable(present.references, key.references) &&
+      !altered.includes(key) &&
       !mend.droppedConstraints.includes(present.name);
     if (isRight) after.push({ ...present, validated: present.validated || key.validated });
     else if (isMirrored(key.references)) after.push(key);

@@ -7,7 +7,8 @@
  * What is refused is on no page: what it ought to be is not going to be.
  */
 import type { Generation, Mirror } from '../../core/mirror.ts';
-import type { Observed } from '../../core/observed.ts';
+import type { Mend } from '../../core/mend.ts';
+import type { Observed, TableShape } from '../../core/observed.ts';
 import { append } from '../../core/multi-map.ts';
 import { formatTableName, type TableName } from '../../core/table-name.ts';
 import { isSwapping, type TableRecord } from '../../core/table-state.ts';
@@ -18,6 +19,7 @@ import { isMended } from '../judge-drift.ts';
 import { NO_MEND, planMend } from '../mend.ts';
 import type { Plan, Step } from '../plan.ts';
 import { tableCases, type TableCase } from '../table-case.ts';
+import { printAlike, untilResync } from '../unmended.ts';
 
 /** The pages that differ. `plan` is what planMirror made of the other two. */
 export function comparePages(mirror: Mirror, observed: Observed, plan: Plan): readonly Page[] {
@@ -39,7 +41,8 @@ export function comparePages(mirror: Mirror, observed: Observed, plan: Plan): re
       const name = formatTableName(tableCase.table.destination);
       const source = formatTableName(tableCase.table.source);
       const steps = stepsOf.get(source) ?? [];
-      const look: TableLook = { tableCase, record: records.get(name), steps, isMirrored };
+      const sameMajor = printAlike(observed);
+      const look = { tableCase, record: records.get(name), steps, isMirrored, sameMajor };
       return pageOf(`${mirror.name}/${name}`, tableSides(look));
     }),
     ...plan.steps.flatMap((step) =>
@@ -58,6 +61,7 @@ interface TableLook {
   readonly steps: readonly Step[];
   /** Whether that table of the destination is on a page too. */
   readonly isMirrored: (table: TableName) => boolean;
+  readonly sameMajor: boolean;
 }
 
 function groupSteps({ steps }: Plan): Map<string, Step[]> {
@@ -70,16 +74,17 @@ function groupSteps({ steps }: Plan): Map<string, Step[]> {
 }
 
 function tableSides(look: TableLook): Sides {
-  const { tableCase, record, steps, isMirrored } = look;
+  const { tableCase, record, steps, isMirrored, sameMajor } = look;
   const { desired } = tableCase;
   const actual = tableCase.observed.destinationShape;
   // Without a table at the source it would be refused.
   if (desired === undefined) return { actual: undefined, desired: undefined };
-  const mend =
-    actual !== undefined && isMended(tableCase, steps)
-      ? planMend(desired, actual, tableCase)
-      : NO_MEND;
-  const shape = shapePair({ desired, actual, mend, isMirrored });
+  const mendOf = (there: TableShape): Mend =>
+    isMended(tableCase, steps)
+      ? planMend(desired, there, tableCase)
+      : untilResync({ desired, actual: there, sameMajor });
+  const mend = actual === undefined ? NO_MEND : mendOf(actual);
+  const shape = shapePair({ desired, actual, mend, isMirrored, sameMajor });
   const rows = rowSides(look);
   const isUnknown = record === undefined && actual === undefined;
   return {
