@@ -5,8 +5,7 @@ import { type Lsn, LSN_ZERO } from '../../src/core/lsn.ts';
 import type { Mirror } from '../../src/core/mirror.ts';
 import type { PublicationIdentity } from '../../src/core/observed.ts';
 import type { TableState } from '../../src/core/table-state.ts';
-import { describeStep } from '../../src/plan/describe.ts';
-import { earlyRefusals, mayStream, planMirror } from '../../src/plan/plan-mirror.ts';
+import { earlyRefusals, mayStream } from '../../src/plan/plan-mirror.ts';
 import {
   MIRROR_RECORD,
   mirror,
@@ -20,12 +19,7 @@ import {
   type World,
 } from './fixtures.ts';
 import { runCases } from './cases.ts';
-
-/** The mirror's counter raised, as a human does to say: copy everything again. */
-function bumped(more: Partial<Mirror> = {}): Mirror {
-  const generation = { table: 0, mirror: 1 };
-  return mirror([table('public.users', { generation })], { resyncGeneration: 1, ...more });
-}
+import { bumped, LATER, LOST, OTHER_CLUSTER } from './slot-worlds.ts';
 
 function inState(state: TableState, mirrorGeneration = 0): NonNullable<World['tables']> {
   const done = { observed: { table: 0, mirror: mirrorGeneration } };
@@ -38,11 +32,8 @@ const AGAIN_BUMPED = [...AGAIN.slice(0, 2), 'copy-table public.users resync trun
 const THEIRS = { publication: { name: 'theirs', managed: false } };
 const CREATING = { ...MIRROR_RECORD, slotState: 'creating' as const };
 const PENDING = inState({ phase: 'Pending' });
-const OTHER_CLUSTER: World = { source: { systemIdentifier: '9' }, slot: undefined };
-const LATER = { source: { timeline: 2 } };
 const NEVER_MADE = { ...CREATING, appliedLsn: LSN_ZERO };
 const IDLE = { ...SLOT, active: false };
-const LOST = { ...SLOT, walStatus: 'lost' };
 const ALTERED = publication(['public.users'], { identity: identity({ xmin: '701' }) });
 const OF_ANOTHER = publication(['public.users'], {
   identity: identity({ xmin: '701', owner: '11' }),
@@ -416,53 +407,4 @@ test('nothing is streamed before what may have been lost was judged', () => {
     earlyRefusals(mirror(), { ...observed(world), gone: [] }).map(({ error }) => error.code);
   assert.deepEqual(early({}), []);
   assert.deepEqual(early({ slot: LOST }), ['SlotLost']);
-});
-
-test('a refusal says what is wrong and every way out', () => {
-  const told = (world: World, file = mirror()): string =>
-    planMirror(file, observed(world))
-      .refusals.map(({ error }) => `${error.message} | ${error.hint}`)
-      .join('\n');
-  const wayOut =
-    "nothing is applied. Set onSlotLoss: Resync, or raise the mirror's resyncGeneration: every table is copied again.";
-  assert.equal(
-    told({ slot: { ...SLOT, confirmedFlushLsn: 1_001n as Lsn } }),
-    'slot bunny_shop has confirmed 0/3E9, and only 0/3E8 was applied: the destination was restored from a backup, or somebody made or moved the slot by hand' +
-      ` | The source was told to forget changes that are not here, and ${wayOut}`,
-  );
-  assert.equal(
-    told({ slot: { ...LOST, invalidationReason: 'wal_removed' } }),
-    `slot bunny_shop was invalidated (wal_status lost, wal_removed) | Changes are gone from the source, and ${wayOut}`,
-  );
-  assert.match(
-    told({ ...LATER, sourceWal: { timelineEnd: 999n as Lsn } }),
-    /applied up to 0\/3E8 on timeline 1, and the source left that at 0\/3E7 when it failed over to timeline 2: the destination holds changes that this source never had/,
-  );
-  assert.match(told({ ...LATER, slot: undefined }), /failed over from timeline 1 to 2 without it/);
-  assert.match(
-    told({ mirrorRecord: undefined, ledger: { tables: [] } }),
-    /exists on the source, in use, but this destination knows no mirror shop \| It may be this mirror's own: if its file led to another destination before, take that edit back\. Rename the mirror; or, only if no mirror shop runs anywhere and nobody else uses the slot, on the source, in database shop: select pg_drop_replication_slot\('bunny_shop'\);$/,
-  );
-  assert.match(
-    told(OTHER_CLUSTER),
-    /^the source is cluster 9; what was copied came from cluster 1 \| Correct the connection, or raise the mirror's resyncGeneration, in the same commit or a later one/,
-  );
-});
-
-test('who takes another source is told what stays at the former one', () => {
-  const left = (world: World): string => {
-    const plan = planMirror(bumped(), observed({ publication: publication([]), ...world }));
-    const reset = plan.steps.find(({ kind }) => kind === 'reset-slot');
-    return reset === undefined ? '' : describeStep(reset).text;
-  };
-  assert.equal(
-    left(OTHER_CLUSTER),
-    'slot: it is of the former source, cluster 1; every table is copied again; left behind in cluster 1, database shop: ' +
-      `select pg_drop_replication_slot('bunny_shop'); drop publication if exists "bunny_shop";`,
-  );
-  assert.equal(
-    left({ source: { database: 'other' } }),
-    'slot: it is of the former source, database shop; every table is copied again; left behind in database shop: drop publication if exists "bunny_shop";',
-  );
-  assert.doesNotMatch(left({ slot: undefined }), /left behind/);
 });
