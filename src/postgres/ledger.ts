@@ -59,30 +59,6 @@ export async function migrateLedger(session: Session): Promise<void> {
   });
 }
 
-/** Calls back whenever somebody asks the mirror's owner for something; as long as the session lives. */
-export async function listenForRequests(
-  session: Session,
-  mirror: string,
-  onRequest: () => void,
-): Promise<void> {
-  session.client.on('notification', ({ payload }) => {
-    if (payload === mirror) onRequest();
-  });
-  await session.query(sql.LISTEN_FOR_REQUESTS);
-}
-
-/** Asks the mirror's owner to compare those tables, by the ledger's ids. */
-export async function requestVerification(
-  session: Session,
-  mirror: string,
-  tableIds: readonly string[],
-): Promise<void> {
-  await session.transaction(async () => {
-    for (const id of tableIds) await session.query(sql.REQUEST_VERIFICATION, [id]);
-    await session.query(sql.NOTIFY_OWNER, [mirror]);
-  });
-}
-
 /**
  * Takes the mirror over: a new epoch on its row and all its tables. Waits for transactions of the
  * former owner that are still open, and makes every later one of its writes fail.

@@ -33,11 +33,12 @@ function missing(
         },
       },
     },
-    plan: isRefused
-      ? { refusals: ['ObjectMissing public.users'] }
-      : isToMake
-        ? { steps: [...create, 'copy-table public.users first truncate 0/0'] }
-        : {},
+    plan: {
+      ...(isRefused ? { refusals: ['ObjectMissing public.users'] } : {}),
+      ...(isToMake ? { steps: [...create, 'copy-table public.users first truncate 0/0'] } : {}),
+      // What a Live table does without is told.
+      ...(there === undefined ? {} : { notices: ['ShapeDiffers'] }),
+    },
   };
 }
 

@@ -5,18 +5,17 @@ import {
   advanceProgress,
   forgetSlot,
   LEDGER_VERSION,
-  listenForRequests,
   migrateLedger,
   type Owner,
   readLedger,
   recordSlot,
   registerTable,
-  requestVerification,
   takeEpoch,
   writeSource,
   writeTableState,
   writeVerification,
 } from '../../src/postgres/ledger.ts';
+import { listenForRequests, requestVerification } from '../../src/postgres/ledger-requests.ts';
 import { isMirrorLocked, tryLockMirror } from '../../src/postgres/ownership.ts';
 import { openSession, type Session } from '../../src/postgres/session.ts';
 import type { Verification } from '../../src/core/verification.ts';

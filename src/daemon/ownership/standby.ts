@@ -7,7 +7,8 @@ import type { Clock } from '../../core/clock.ts';
 import { classify } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Mirror } from '../../core/mirror.ts';
-import { listenForRequests, type Owner } from '../../postgres/ledger.ts';
+import type { Owner } from '../../postgres/ledger.ts';
+import { listenForRequests } from '../../postgres/ledger-requests.ts';
 import {
   announceStandby,
   endOwnSession,
