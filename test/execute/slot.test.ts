@@ -138,7 +138,7 @@ test("a slot that another destination's mirror made meanwhile is left to it: use
   await assert.rejects(ours.execute(), {
     code: 'SlotUnknown',
     message: `slot ${mirror.slot} is there, and was not made by this destination's mirror`,
-    hint: /^Rename the mirror; or, if nobody uses the slot, .*pg_drop_replication_slot/,
+    hint: /^Rename the mirror; or, only if no mirror \S+ runs anywhere and nobody else uses the slot, .*pg_drop_replication_slot/,
   });
   const stream = await openReplication(mirror.source, {
     mirror: mirror.name,
