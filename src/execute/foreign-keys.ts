@@ -1,7 +1,7 @@
 import { checkpoint } from '../core/checkpoint.ts';
 import { driverCode, MirrorError } from '../core/errors.ts';
 import type { TableShape } from '../core/observed.ts';
-import { formatTableName, sameTable, type TableName } from '../core/table-name.ts';
+import { formatTableName, type TableName } from '../core/table-name.ts';
 import { observeDestinationShape } from '../observe/shapes.ts';
 import type { Step } from '../plan/plan.ts';
 import { forgetForeignKey } from '../postgres/ledger.ts';
@@ -38,15 +38,13 @@ export async function addForeignKey(
 
 /**
  * Puts back what a truncate dropped, then VALIDATE, if it was valid before. Forgotten only after that:
- * a crash in between, or rows that break it, must not leave it NOT VALID for good without a word. Rows of a
- * table that is not mirrored will not be mended by us, and hold nothing up: the log says that it stays so.
+ * a crash in between, or rows that break it, must not leave it NOT VALID for good without a word.
  */
 export async function restoreForeignKey(
-  { destination, log }: Pick<ExecuteContext, 'destination' | 'log'>,
+  { destination }: Pick<ExecuteContext, 'destination'>,
   { kind, table, saved, atSource }: StepOf<'restore-foreign-key'>,
 ): Promise<Outcome> {
   const { owner, name, definition, id } = saved;
-  const isMirrored = table !== undefined && sameTable(table.destination, owner);
   const actual = await observeDestinationShape(destination, owner);
   // An owner that is gone took its foreign key along.
   const isMissing = actual !== undefined && !hasForeignKey(actual, name);
@@ -54,12 +52,7 @@ export async function restoreForeignKey(
   if (isMissing) await putBack(destination, { saved, atSource, validate });
   checkpoint('foreign-key-restored', table?.source ?? saved.table);
   if (actual !== undefined && !validate && !isNotValid(definition))
-    await validateKey(destination, owner, name).catch((error: unknown) => {
-      if (isMirrored || !(error instanceof MirrorError) || error.code !== 'ConstraintViolated')
-        throw error;
-      const message = `foreign key ${name} of ${formatTableName(owner)} stays NOT VALID`;
-      log.warn({ code: error.code, reason: error.message }, message);
-    });
+    await validateKey(destination, owner, name);
   await forgetForeignKey(destination, id);
   // Forgotten is a change too: the next look must not wait for its timer.
   return outcome(kind, owner, true, name);

@@ -97,16 +97,13 @@ test('foreign keys that a truncate dropped come back, valid or not as they were'
       'reports reports_parent FOREIGN KEY (parent) REFERENCES public.parent(id)',
     ],
   );
-  const truncate = async (): Promise<void> => {
-    await pair.destination.transaction(async () => {
-      for (const key of inbound) {
-        await saveForeignKey(pair.destination, owner, key);
-        await pair.destination.query(dropForeignKeySql(key.owner, key.name));
-      }
-      await pair.destination.query('truncate public.parent');
-    });
-  };
-  await truncate();
+  await pair.destination.transaction(async () => {
+    for (const key of inbound) {
+      await saveForeignKey(pair.destination, owner, key);
+      await pair.destination.query(dropForeignKeySql(key.owner, key.name));
+    }
+    await pair.destination.query('truncate public.parent');
+  });
   assert.deepEqual(
     (await pair.plan()).steps.map((step) => step.kind),
     ['restore-foreign-key', 'restore-foreign-key', 'restore-foreign-key'],
@@ -114,20 +111,6 @@ test('foreign keys that a truncate dropped come back, valid or not as they were'
   await pair.execute();
   assert.deepEqual(await readInboundForeignKeys(pair.destination, name('public.parent')), inbound);
   assert.deepEqual((await pair.plan()).steps, []);
-
-  // Rows of a table that is not mirrored are nobody's here to mend: they hold up nothing of those that are.
-  await pair.onDestination(
-    `insert into public.parent values (5, 'e', ''); insert into public.reports values (5, null)`,
-  );
-  await truncate();
-  await pair.execute();
-  const after = await readInboundForeignKeys(pair.destination, name('public.parent'));
-  assert.deepEqual(
-    after.map(({ definition }) => definition.endsWith(' NOT VALID')),
-    [false, true, true],
-  );
-  const { savedForeignKeys } = (await pair.observe()).ledger;
-  assert.deepEqual([savedForeignKeys, (await pair.plan()).steps], [[], []]);
 });
 
 test('rows that break a foreign key: it is there, not valid, until they are gone', async () => {
