@@ -239,10 +239,7 @@ test('a truncate and a drop lock the table and those at the other end of its for
     await destination.query('insert into public.parent values (1)');
     await destination.query('commit');
     await destination.query('begin');
-    await restoreForeignKey(
-      { destination, log: silentLog() },
-      { kind: 'restore-foreign-key', table: CHILD, saved },
-    );
+    await restoreForeignKey({ destination }, { kind: 'restore-foreign-key', table: CHILD, saved });
   });
   assert.deepEqual(back, ['public.child SHARE ROW EXCLUSIVE', 'public.parent SHARE ROW EXCLUSIVE']);
   assert.deepEqual(ends(planned).slice(2), [

@@ -60,7 +60,7 @@ export async function attemptInOrder<S extends Step>(
     const isHeld = key !== undefined && (held.has(key) || !pass.isDue(key));
     if (!isHeld && pass.error === undefined) await attempt(pass, step, async () => work(step));
     else pass.left.add(step);
-    if (key !== undefined && pass.left.has(step)) held.add(key);
+    if (key !== undefined && pass.left.has(step) && holdsOthers(step)) held.add(key);
   }
 }
 
@@ -104,12 +104,20 @@ export function report(pass: Attempts, step: Step, outcome: Outcome): void {
 
 /** The plan's steps but for those of a table that failed in this pass, or where an earlier one was left. */
 export function soundSteps({ plan, left, tableErrors }: Attempts): Step[] {
-  const held = new Set(tableErrors.keys());
+  const lame = [...left].filter(holdsOthers);
+  const hasFailed = (key: string): boolean =>
+    tableErrors.has(key) && lame.some((step) => keyOf(step) === key);
+  const held = new Set([...tableErrors.keys()].filter(hasFailed));
   return plan.steps.filter((step) => {
     const key = keyOf(step);
-    if (key !== undefined && left.has(step)) held.add(key);
+    if (key !== undefined && lame.includes(step)) held.add(key);
     return key === undefined || !held.has(key);
   });
+}
+
+/** Nothing needs a foreign key that is put back or checked: where rows do not fit it, that is all that waits. */
+function holdsOthers({ kind }: Step): boolean {
+  return kind !== 'restore-foreign-key' && kind !== 'validate-foreign-key';
 }
 
 /** False when the slot was to be made, and was not. */
