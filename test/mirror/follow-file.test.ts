@@ -5,12 +5,6 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import test from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import type { Connection } from '../../src/core/mirror.ts';
-import { observe } from '../../src/observe/observe.ts';
-import { planMirror } from '../../src/plan/plan-mirror.ts';
-import type { Plan } from '../../src/plan/plan.ts';
-import { openSession } from '../../src/postgres/session.ts';
-import { loadDirectory } from '../../src/spec/load.ts';
-import { isReady } from '../../src/status/status.ts';
 import { until } from '../servers/processes.ts';
 import { sharedClusters } from '../servers/shared.ts';
 import { assertSameRows, definitions, digest } from './compare.ts';
@@ -38,31 +32,6 @@ function people(excludeColumns: readonly string[], more: Partial<TestSpec> = {})
   return { ...more, tables };
 }
 
-/** As `bunnydb wait`, in this process: what the file says now is done. */
-async function settled(mirror: TestMirror): Promise<void> {
-  const { mirrors } = await loadDirectory(mirror.mirrorDirectory);
-  const specHash = mirrors[0]?.specHash ?? '';
-  await mirror.waitFor(
-    (status) => status.status.observedSpecHash === specHash && isReady(status),
-    30_000,
-  );
-}
-
-/** As `bunnydb plan`, in this process. */
-async function planNow(mirror: TestMirror): Promise<Plan> {
-  const [file] = (await loadDirectory(mirror.mirrorDirectory)).mirrors;
-  assert.ok(file);
-  const options = { mirror: mirror.name, role: 'observer', readOnly: true } as const;
-  await using source = await openSession(file.source, options);
-  await using destination = await openSession(file.destination, options);
-  return planMirror(file, await observe(file, { source, destination }));
-}
-
-async function assertNothingToDo(mirror: TestMirror): Promise<void> {
-  const { steps, refusals } = await planNow(mirror);
-  assert.deepEqual([steps, refusals], [[], []]);
-}
-
 async function columnsAt(mirror: TestMirror, table: string): Promise<string | null | undefined> {
   const [row] = await mirror.atDestination(
     `select string_agg(attname || case when attnotnull then '!' else '' end, ' ' order by attname) as columns
@@ -75,7 +44,7 @@ test('a column that is left out, comes back, is dropped and comes back again, un
   await using mirror = await TestMirror.create(await sharedClusters(), SETUP);
   await mirror.write(people([]));
   await mirror.start();
-  await settled(mirror);
+  await mirror.waitReady();
   await using writers = await Writers.start(mirror.source, 2, (writer, round) => {
     const id = 1_000 + 2 * round + writer;
     return PEOPLE.flatMap((name) => [
@@ -89,7 +58,7 @@ test('a column that is left out, comes back, is dropped and comes back again, un
   ]);
 
   await mirror.write(people(['secret']));
-  await settled(mirror);
+  await mirror.waitReady();
   assert.match(
     await mirror.readLog(),
     /file: 2 fields changed\\nspec\.tables\[public\.swapped\]\.excludeColumns: \[\] -> \[secret\] \(needs-resync\)/,
@@ -103,15 +72,15 @@ test('a column that is left out, comes back, is dropped and comes back again, un
   }
 
   await mirror.write(people([]));
-  await settled(mirror);
+  await mirror.waitReady();
   await mirror.write(people(['secret', 'hint'], { deletionPolicy: 'Delete' }));
-  await settled(mirror);
+  await mirror.waitReady();
   for (const name of PEOPLE) assert.equal(await columnsAt(mirror, name), 'id! name');
   await mirror.caughtUp();
-  await assertNothingToDo(mirror);
+  await mirror.assertNothingToDo();
 
   await mirror.write(people([], { deletionPolicy: 'Delete' }));
-  await settled(mirror);
+  await mirror.waitReady();
   assert.ok((await writers.stop()) > 0);
   assert.ok((await reader.stop()).reads > 0);
   await mirror.caughtUp();
@@ -120,7 +89,7 @@ test('a column that is left out, comes back, is dropped and comes back again, un
     const all = `(select id, name, secret, hint from ${name})`;
     await assertSameRows(mirror.source, mirror.destination, [all]);
   }
-  await assertNothingToDo(mirror);
+  await mirror.assertNothingToDo();
   assert.doesNotMatch(await mirror.readLog(), /table failed/);
 });
 
@@ -129,7 +98,7 @@ test('an exclusion that is taken back while the copy waits: nothing that went by
   const all = PEOPLE.map((name) => `(select id, name, secret, hint from ${name})`);
   await mirror.write(people([]));
   await mirror.start();
-  await settled(mirror);
+  await mirror.waitReady();
   const held = await Promise.all(
     PEOPLE.map(async (name) => mirror.holdLockAtDestination(name, 'access share')),
   );
@@ -152,14 +121,14 @@ test('an exclusion that is taken back while the copy waits: nothing that went by
   await mirror.write(people([]));
   await mirror.start();
   for (const { release } of held) await release();
-  await settled(mirror);
+  await mirror.waitReady();
   await mirror.caughtUp();
   await assertSameRows(mirror.source, mirror.destination, all);
-  await assertNothingToDo(mirror);
+  await mirror.assertNothingToDo();
 
   // The other way round the old table lacks nothing: it stays.
   await mirror.write(people(['hint']));
-  await settled(mirror);
+  await mirror.waitReady();
   const before = await mirror.atDestination(`select 'swapped'::regclass::oid as oid`);
   const again = await mirror.holdLockAtDestination('swapped', 'access share');
   await mirror.write(people([]));
@@ -167,9 +136,9 @@ test('an exclusion that is taken back while the copy waits: nothing that went by
   await mirror.write(people(['hint']));
   await mirror.waitForPhase('swapped', 'Live');
   await again.release();
-  await settled(mirror);
+  await mirror.waitReady();
   assert.deepEqual(await mirror.atDestination(`select 'swapped'::regclass::oid as oid`), before);
-  await assertNothingToDo(mirror);
+  await mirror.assertNothingToDo();
 });
 
 const TABLES = ['a', 'b', 'left_one', 'right_one', 'late'];
@@ -217,7 +186,7 @@ test('tables come, move, change places and go, and limits change, while the othe
   const first = ['a', 'b', 'left_one', 'right_one'].map((name) => entry(name));
   await mirror.write({ tables: first });
   await mirror.start(['--removal-grace', '200ms']);
-  await settled(mirror);
+  await mirror.waitReady();
   await using writers = await Writers.start(mirror.source, 1, (_writer, round) =>
     TABLES.flatMap((name) => [
       `insert into ${name} values (${1_000 + round}, 'new')`,
@@ -234,13 +203,13 @@ test('tables come, move, change places and go, and limits change, while the othe
     snapshot: { rowsPerPartition: 100_000, tablesInParallel: 1 },
   };
   await mirror.write({ ...limits, tables: first });
-  await settled(mirror);
+  await mirror.waitReady();
   assert.deepEqual(await copies(mirror), single);
 
   // One comes and one moves, whose key's name is taken where it goes; the table where it was stays as it is.
   const moved = [entry('a', 'archive'), ...first.slice(1), entry('late')];
   await mirror.write({ ...limits, tables: moved });
-  await settled(mirror);
+  await mirror.waitReady();
   assert.deepEqual(await copies(mirror), { ...single, 'public.a': 2, 'public.late': 1 });
   const [old] = await mirror.atDestination('select count(*) as rows from a');
   assert.ok(Number(old?.['rows']) >= 200);
@@ -259,18 +228,18 @@ test('tables come, move, change places and go, and limits change, while the othe
   });
   // Taken back it has cost nothing: both were streamed on where they are.
   await mirror.write({ ...limits, tables: moved });
-  await settled(mirror);
+  await mirror.waitReady();
   assert.deepEqual(await copies(mirror), { ...single, 'public.a': 2, 'public.late': 1 });
-  await assertNothingToDo(mirror);
+  await mirror.assertNothingToDo();
   await mirror.write({ ...limits, tables: exchanged({ resyncGeneration: 1 }) });
-  await settled(mirror);
+  await mirror.waitReady();
 
   await mirror.write({ ...limits, tables: exchanged({ resyncGeneration: 1 }).slice(0, 4) });
   await until(async () => (await published(mirror)) === 'a b left_one right_one', {
     timeoutMs: 30_000,
     late: async () => new Error(`published: ${await published(mirror)}`),
   });
-  await settled(mirror);
+  await mirror.waitReady();
   const twice = { 'public.left_one': 2, 'public.right_one': 2, 'public.late': 1 };
   assert.deepEqual(await copies(mirror), { 'public.a': 2, 'public.b': 1, ...twice });
   assert.ok((await writers.stop()) > 0);
@@ -283,7 +252,7 @@ test('tables come, move, change places and go, and limits change, while the othe
   ] as const)
     assert.equal(await digest(mirror.destination, to), await digest(mirror.source, from));
   assert.equal(await walsender(mirror), sender);
-  await assertNothingToDo(mirror);
+  await mirror.assertNothingToDo();
 });
 
 const KEYED = /* sql */ `
@@ -300,7 +269,7 @@ test('indexes and foreign keys are asked for, not asked for, and put right besid
   const off = { replicateIndexes: false, replicateForeignKeys: false, tables };
   await mirror.write(off);
   const daemon = await mirror.start();
-  await settled(mirror);
+  await mirror.waitReady();
   await using writers = await Writers.start(mirror.source, 1, (_writer, round) => [
     `insert into parents values (${1_000 + round}, 'new')`,
     `insert into children values (${1_000 + round}, ${1_000 + round}, 'new')`,
@@ -310,16 +279,16 @@ test('indexes and foreign keys are asked for, not asked for, and put right besid
   assert.deepEqual(await definitions(mirror.destination), bare);
 
   await mirror.write({ tables });
-  await settled(mirror);
+  await mirror.waitReady();
   assert.deepEqual(await definitions(mirror.destination), all);
   await mirror.write(off);
-  await settled(mirror);
+  await mirror.waitReady();
   assert.deepEqual(await definitions(mirror.destination), all);
-  const [kept] = (await planNow(mirror)).notices;
+  const [kept] = (await mirror.plan()).notices;
   assert.match(kept?.message ?? '', /are false, .* drop index concurrently "public"\."parents_v"/);
 
   await mirror.write({ tables });
-  await settled(mirror);
+  await mirror.waitReady();
   await mirror.atDestination(
     `alter table children drop constraint to_parent; drop index parents_v;
      alter table parents drop constraint parents_pkey`,
@@ -332,7 +301,7 @@ test('indexes and foreign keys are asked for, not asked for, and put right besid
   assert.ok((await writers.stop()) > 0);
   await mirror.caughtUp();
   await mirror.assertSame(['parents', 'children']);
-  await assertNothingToDo(mirror);
+  await mirror.assertNothingToDo();
 
   // What was written while a table was out of the publication is gone: it says so, and a resync mends it.
   await mirror.atSource(
@@ -345,9 +314,9 @@ test('indexes and foreign keys are asked for, not asked for, and put right besid
   await mirror.write({
     tables: [{ source: 'public.parents', resyncGeneration: 1 }, tables[1] ?? {}],
   });
-  await settled(mirror);
+  await mirror.waitReady();
   await mirror.assertSame(['parents', 'children']);
-  await assertNothingToDo(mirror);
+  await mirror.assertNothingToDo();
 });
 
 /** Another address of a server: whoever connects to it is passed on. */
@@ -380,7 +349,7 @@ test('a connection that moves to another address of the same server goes on with
   const tables = ['a', 'b'].map((name) => ({ source: `public.${name}` }));
   await mirror.write({ tables });
   await mirror.start();
-  await settled(mirror);
+  await mirror.waitReady();
   await using writers = await Writers.start(mirror.source, 2, (writer, round) => [
     `insert into a values (${1_000 + 2 * round + writer}, 'new')`,
     `update b set v = '${round}' where id = ${((2 * round + writer) % 200) + 1}`,
@@ -395,12 +364,12 @@ test('a connection that moves to another address of the same server goes on with
   ]) {
     const before = await walsender(mirror);
     await mirror.write({ ...ends, tables });
-    await settled(mirror);
+    await mirror.waitReady();
     assert.notEqual(await walsender(mirror), before);
   }
   assert.ok((await writers.stop()) > 0);
   await mirror.caughtUp();
   await mirror.assertSame(['a', 'b']);
   assert.deepEqual(await copies(mirror), { 'public.a': 1, 'public.b': 1 });
-  await assertNothingToDo(mirror);
+  await mirror.assertNothingToDo();
 });

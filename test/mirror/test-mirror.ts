@@ -6,10 +6,14 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { stringify } from 'yaml';
 import { readStatus } from '../../src/status/read-status.ts';
-import type { Status } from '../../src/status/status.ts';
-import type { Connection } from '../../src/core/mirror.ts';
+import { isReady, type Status } from '../../src/status/status.ts';
+import type { Connection, Mirror } from '../../src/core/mirror.ts';
 import type { TablePhase } from '../../src/core/table-state.ts';
-import type { Row } from '../../src/postgres/session.ts';
+import { observe } from '../../src/observe/observe.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { planMirror } from '../../src/plan/plan-mirror.ts';
+import { openSession, type Row } from '../../src/postgres/session.ts';
+import { loadDirectory } from '../../src/spec/load.ts';
 import type { Cluster } from '../servers/cluster.ts';
 import { type CommandResult, Daemon, type NodeOptions, runCommand } from '../servers/daemon.ts';
 import { guardFolder, until } from '../servers/processes.ts';
@@ -139,10 +143,26 @@ export class TestMirror implements AsyncDisposable {
     return last;
   }
 
-  /** `bunnydb wait`: the file as it is now is done. */
+  /** As `bunnydb wait` does, in this process: the file as it is now is done. */
   async waitReady(): Promise<void> {
-    const result = await this.command('wait', this.name, '--timeout', '120s');
-    if (result.code !== 0) throw await this.#late(await this.status());
+    const { specHash } = await this.#file();
+    await this.waitFor((now) => now.status.observedSpecHash === specHash && isReady(now));
+  }
+
+  /** As `bunnydb plan` does, in this process. */
+  async plan(): Promise<Plan> {
+    const file = await this.#file();
+    const options = { mirror: this.name, role: 'observer', readOnly: true } as const;
+    await using source = await openSession(file.source, options);
+    await using destination = await openSession(file.destination, options);
+    return planMirror(file, await observe(file, { source, destination }));
+  }
+
+  async #file(): Promise<Mirror> {
+    const { mirrors, diagnostics } = await loadDirectory(this.mirrorDirectory);
+    const file = mirrors.find(({ name }) => name === this.name);
+    assert.ok(file, JSON.stringify(diagnostics));
+    return file;
   }
 
   async #late(status: Status | undefined): Promise<Error> {
@@ -230,8 +250,8 @@ export class TestMirror implements AsyncDisposable {
 
   /** After a plan was executed, planning again finds nothing. */
   async assertNothingToDo(): Promise<void> {
-    const { code, stdout, stderr } = await this.command('plan', this.name, '--detailed-exitcode');
-    assert.equal(code, 0, stdout + stderr);
+    const { steps, refusals } = await this.plan();
+    assert.deepEqual([steps, refusals], [[], []]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
