@@ -4,8 +4,8 @@ import type { Checkpoint } from '../../src/core/checkpoint.ts';
 import { type Cluster, startCluster } from '../servers/cluster.ts';
 import {
   assertConverged,
+  brokenAt,
   catalogOf,
-  checkpointsOf,
   decorate,
   Load,
   resynced,
@@ -62,7 +62,7 @@ describe('a server is lost at a checkpoint', { concurrency: STRATEGIES.length },
       let generation = 0;
       let commits = 0;
       for (const { what, at, strike } of FAULTS)
-        for (const checkpoint of at.filter((one) => checkpointsOf(strategy).includes(one)))
+        for (const checkpoint of at.filter((one) => brokenAt(strategy).includes(one)))
           await t.test(`${what}: ${checkpoint}`, async () => {
             generation += 1;
             await using load = await Load.start(mirror, generation);

@@ -36,6 +36,22 @@ export function checkpointsOf(strategy: ResyncStrategy): Checkpoint[] {
   );
 }
 
+/** Set by `npm run crash`. */
+const isFull = process.env['BUNNYDB_TEST_CRASH'] === 'full';
+
+/**
+ * Those at which something is broken in that strategy. In the short form each of them once: what both pass
+ * takes turns.
+ */
+export function brokenAt(strategy: ResyncStrategy): Checkpoint[] {
+  const isShared = (name: CopyCheckpoint): boolean => PASSED[name].length > 1;
+  const shared = (Object.keys(PASSED) as CopyCheckpoint[]).filter(isShared);
+  return checkpointsOf(strategy).filter((name) => {
+    const turn = shared.indexOf(name as CopyCheckpoint);
+    return isFull || turn === -1 || PASSED[shared[turn] ?? 'spooling'][turn % 2] === strategy;
+  });
+}
+
 export const SUBJECT = 'public.subject';
 export const TABLES = ['subject', 'orders', 'other', 'history'];
 
