@@ -6,8 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# More than there are cores: much of the time a file waits for something to happen.
-CONCURRENCY=3
+# Two files at a time: the servers of one file keep a core busy.
+CONCURRENCY=2
 # For a file as a whole as well as for each test in it; a hang ends, a slow machine does not fail.
 TIMEOUT_MS=600000
 
