@@ -100,16 +100,20 @@ export async function readInboundForeignKeys(
   }));
 }
 
-const SELECT_FOREIGN_KEYS_TO = /* sql */ `
-select w.schema, w.name, con.conname::text as constraint_name, con.convalidated as validated,
-  own.nspname::text as owner_schema, o.relname::text as owner_name
+/** `w`: the tables that are asked for; `con`: foreign keys to them; `o` in `own`: the other table that has one. */
+const FROM_KEYS_OF_OTHERS = /* sql */ `
 from json_to_recordset($1::json) as w (schema text, name text)
 join pg_namespace n on n.nspname = w.schema
 join pg_class c on c.relnamespace = n.oid and c.relname = w.name
 join pg_constraint con on con.confrelid = c.oid and con.contype = 'f' and con.conparentid = 0
   and con.conrelid <> c.oid
 join pg_class o on o.oid = con.conrelid
-join pg_namespace own on own.oid = o.relnamespace
+join pg_namespace own on own.oid = o.relnamespace`;
+
+const SELECT_FOREIGN_KEYS_TO = /* sql */ `
+select w.schema, w.name, con.conname::text as constraint_name, con.convalidated as validated,
+  own.nspname::text as owner_schema, o.relname::text as owner_name
+${FROM_KEYS_OF_OTHERS}
 order by w.schema, w.name, own.nspname, o.relname, con.conname`;
 
 /** The foreign keys of others that a TRUNCATE of those tables puts aside; by formatTableName. From the catalogs alone. */
@@ -131,13 +135,7 @@ const SELECT_EMPTY_OBSTACLES = /* sql */ `
 select w.schema, w.name, current_user::text as role,
   format('foreign key %I of %I.%I', con.conname, own.nspname, o.relname) as object,
   pg_has_role(o.relowner, 'usage') as owned
-from json_to_recordset($1::json) as w (schema text, name text)
-join pg_namespace n on n.nspname = w.schema
-join pg_class c on c.relnamespace = n.oid and c.relname = w.name
-join pg_constraint con on con.confrelid = c.oid and con.contype = 'f' and con.conparentid = 0
-  and con.conrelid <> c.oid
-join pg_class o on o.oid = con.conrelid
-join pg_namespace own on own.oid = o.relnamespace
+${FROM_KEYS_OF_OTHERS}
 where not pg_has_role(o.relowner, 'usage')
   or not has_table_privilege(c.oid, 'references') and exists (
     select from unnest(con.confkey) as k (attnum)

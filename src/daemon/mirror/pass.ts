@@ -105,9 +105,9 @@ export function report(pass: Attempts, step: Step, outcome: Outcome): void {
 /** The plan's steps but for those of a table that failed in this pass, or where an earlier one was left. */
 export function soundSteps({ plan, left, tableErrors }: Attempts): Step[] {
   const lame = [...left].filter(holdsOthers);
-  const hasFailed = (key: string): boolean =>
-    tableErrors.has(key) && lame.some((step) => keyOf(step) === key);
-  const held = new Set([...tableErrors.keys()].filter(hasFailed));
+  const held = new Set(
+    lame.flatMap((step) => keyOf(step) ?? []).filter((key) => tableErrors.has(key)),
+  );
   return plan.steps.filter((step) => {
     const key = keyOf(step);
     if (key !== undefined && lame.includes(step)) held.add(key);

@@ -56,8 +56,8 @@ export class StatusReport {
 
   async #write(): Promise<void> {
     const { statusFile, troubles, clock, word } = this.#options;
-    const now = word();
     try {
+      const now = word();
       if (now.kind === 'nothing') return;
       if (now.kind === 'withdraw') return await statusFile.withdraw();
       this.#status = computeStatus(now.view, this.#status, clock.now());
