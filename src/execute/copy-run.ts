@@ -27,6 +27,7 @@ import { untilLocked } from './lock-tables.ts';
 import { sleepOutsideWindow } from './outside-window.ts';
 import { createShadow } from './shadow.ts';
 import {
+  atBoundary,
   moveTo,
   openDestination,
   openReplica,
@@ -128,7 +129,7 @@ async function startSpooling(
   run: CopyRun,
   prepare: (session: Session) => Promise<FilledTable | undefined>,
 ): Promise<Spooling> {
-  const spooling = await options.follower.atBoundary<Spooling>(async (session) => {
+  const spooling = await atBoundary<Spooling>(options, async (session) => {
     const filled = await prepare(session);
     const record = recordOf(options);
     await createSpool(session, options.owner, record.id);

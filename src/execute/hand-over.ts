@@ -26,7 +26,13 @@ import { sleepOutsideWindow } from './outside-window.ts';
 import { ownSequences } from './schema.ts';
 import { dropShadow } from './shadow.ts';
 import { prepareSwap, swapTables } from './swap.ts';
-import { openDestination, readFilled, recordOf, type CopyRunOptions } from './table-run.ts';
+import {
+  atBoundary,
+  openDestination,
+  readFilled,
+  recordOf,
+  type CopyRunOptions,
+} from './table-run.ts';
 
 /** The rest is replayed, the table is Live, its spool is gone: one transaction. */
 export async function handOver(options: CopyRunOptions, replay: Replay): Promise<TableRecord> {
@@ -107,7 +113,7 @@ async function tryHandOver(
   replay: Replay,
   takePlace: (session: Session) => Promise<void>,
 ): Promise<TableRecord | undefined> {
-  const { record, missing } = await options.follower.atBoundary<Tried>(async (session) => {
+  const { record, missing } = await atBoundary<Tried>(options, async (session) => {
     const rest = await replayRest(options, session, replay);
     if (!rest.isWhole) return { result: { missing: rest.missing } };
     await takePlace(session);

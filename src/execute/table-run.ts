@@ -19,6 +19,7 @@ import { writeAsReplica } from '../postgres/replica-role.ts';
 import type { SessionRole } from '../postgres/application-name.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import { shadowOf } from '../sql/shadow.ts';
+import type { BoundaryWork } from '../stream/boundaries.ts';
 import type { Follower } from '../stream/follow.ts';
 
 /** Where a run is, for the status file and for the log. */
@@ -61,9 +62,20 @@ export interface CopyRunOptions {
   readonly onWaiting: (waiting: Waiting) => void;
 }
 
+/** At a commit boundary, unless the run was told to stop before it came. */
+export async function atBoundary<T>(
+  { follower, signal }: Pick<CopyRunOptions, 'follower' | 'signal'>,
+  work: BoundaryWork<T>,
+): Promise<T> {
+  return follower.atBoundary(async (session) => {
+    signal.throwIfAborted();
+    return work(session);
+  });
+}
+
 /** Moves the table on from where it is at the next commit boundary. Throws when its state does not take the event. */
 export async function moveTo(options: CopyRunOptions, event: TableEvent): Promise<TableRecord> {
-  return options.follower.atBoundary(async (session) => {
+  return atBoundary(options, async (session) => {
     const record = recordOf(options);
     const state = nextTableState(record.state, event);
     await writeTableState(session, options.owner, record.id, { state });
@@ -90,6 +102,8 @@ export async function openDestination(
   // A run that waits for hours opens thousands, one after the other.
   session.client.once('end', () => options.signal.removeEventListener('abort', cut));
   try {
+    // It may have been told so while the session was opened.
+    options.signal.throwIfAborted();
     await assertOwner(session, options.owner);
     return session;
   } catch (error) {

@@ -15,7 +15,7 @@ import type { Verification } from '../core/verification.ts';
 import { writeVerification } from '../postgres/ledger.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import { EMIT_MARK, SELECT_SNAPSHOT, SELECT_VIEW_TIME } from '../sql/copy.ts';
-import { recordOf, type CopyRunOptions } from './table-run.ts';
+import { atBoundary, recordOf, type CopyRunOptions } from './table-run.ts';
 
 /** Snapshots that are taken until one can be met. On a busy source most can. */
 const TRIES = 20;
@@ -163,7 +163,7 @@ async function writeDown(
   verification: Verification,
 ): Promise<TableRecord | undefined> {
   const { follower, owner, table, log } = options;
-  const written = await follower.atBoundary(async (session) => {
+  const written = await atBoundary(options, async (session) => {
     const record = follower.recordOf(table.source);
     const isSameCopy =
       record?.id === begun.id &&

@@ -230,18 +230,25 @@ export class TestMirror implements AsyncDisposable {
     );
   }
 
-  /** A session of somebody else that holds a lock on a destination table until it is released. */
+  /**
+   * A session of somebody else that holds a lock on a destination table until it is released, with what it
+   * does last, if anything.
+   */
   async holdLockAtDestination(
     table: string,
     mode: string,
-  ): Promise<{ release: () => Promise<void> }> {
+  ): Promise<{ release: (last?: string) => Promise<void> }> {
     const { cluster, database } = this.destination;
     const { host, port, user } = cluster.connection(database);
     const client = new Client({ host, port, user, password: cluster.password, database });
     await client.connect();
     await client.query('begin');
     await client.query(`lock table ${table} in ${mode} mode`);
-    return { release: async () => client.end() };
+    const release = async (last?: string): Promise<void> => {
+      if (last !== undefined) await client.query(`${last}; commit`);
+      await client.end();
+    };
+    return { release };
   }
 
   async assertSame(tables: readonly string[]): Promise<void> {

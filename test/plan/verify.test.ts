@@ -62,9 +62,17 @@ const CASES: readonly Case[] = [
     wants: undefined,
   },
   {
-    name: 'asked before any look',
+    name: 'asked of a copy that nobody looked at: it is owed all the same',
     record: copied({ verifyRequestedAt: AT }),
-    wants: 'requested',
+    wants: 'copied',
+  },
+  {
+    name: 'asked of a former copy',
+    record: copied({
+      verification: checked({ generation: { table: 0, mirror: 1 } }),
+      verifyRequestedAt: LATER,
+    }),
+    wants: 'copied',
   },
   {
     name: 'adopted: its rows are not ours',
