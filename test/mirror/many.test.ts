@@ -7,11 +7,12 @@ const COUNT = 100;
 /** For the daemon to see a file and to begin the copy. */
 const BUMP_LIMIT_MS = 2_000;
 
-test('a hundred mirrors are Ready, and a bump in one of them acts within 2 s', async () => {
+test('a hundred mirrors are Ready, and a bump in one of them acts within 2 s', async (t) => {
   await using many = await ManyMirrors.create(COUNT);
   const daemon = await many.start();
   await many.allReady();
   const tookMs = await many.bump('many_42', 1);
+  t.diagnostic(`the bumped copy began after ${tookMs.toFixed(0)} ms`);
   assert.ok(tookMs < BUMP_LIMIT_MS, `it took ${tookMs.toFixed(0)} ms`);
   await many.allReady();
   await daemon.assertRunning();

@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { readStatus } from '../../src/status/read-status.ts';
-import { isReady, type Status } from '../../src/status/status.ts';
+import { isReady } from '../../src/status/status.ts';
 import { type Cluster, startCluster } from '../servers/cluster.ts';
 import { Daemon } from '../servers/daemon.ts';
 import { guardFolder, until } from '../servers/processes.ts';
+import { StatusLook } from './status-look.ts';
 
 const READY_TIMEOUT_MS = 300_000;
 const ROWS = 10;
@@ -61,7 +61,7 @@ export class ManyMirrors implements AsyncDisposable {
   async start(): Promise<Daemon> {
     this.#daemon = await Daemon.start({
       mirrorDirectory: join(this.#root, 'mirrors.d'),
-      statusDirectory: join(this.#root, 'status'),
+      statusDirectory: this.#statusDirectory,
       log: join(this.#root, 'daemon.log'),
     });
     return this.#daemon;
@@ -69,16 +69,12 @@ export class ManyMirrors implements AsyncDisposable {
 
   /** Returns when every mirror is Ready. */
   async allReady(): Promise<void> {
-    const isDone = async (name: string): Promise<boolean> => {
-      const status = await this.status(name);
-      return status !== undefined && isReady(status);
-    };
-    let left = this.names;
-    await this.#until(READY_TIMEOUT_MS, async () => {
-      const done = await Promise.all(left.map(isDone));
-      left = left.filter((_, index) => done[index] === false);
-      return left.length === 0;
-    });
+    const looks = this.names.map((name) => new StatusLook(this.#statusDirectory, name));
+    for (const look of looks)
+      await this.#until(READY_TIMEOUT_MS, async () => {
+        const status = await look.now();
+        return status !== undefined && isReady(status);
+      });
   }
 
   /** Bumps one counter; returns the milliseconds until the daemon began the copy, by the ledger. */
@@ -86,7 +82,7 @@ export class ManyMirrors implements AsyncDisposable {
     const bumpedMs = performance.now();
     await this.writeMirror(name, to);
     await this.#until(READY_TIMEOUT_MS, async () => {
-      const begun = await this.destination.query(
+      const begun = await this.destination.look(
         'postgres',
         `select 1 as found from bunnydb.tables where mirror = '${name}'
          and (observed_table_generation = ${to} or (state #>> '{run,generation,table}')::int = ${to})`,
@@ -96,8 +92,8 @@ export class ManyMirrors implements AsyncDisposable {
     return performance.now() - bumpedMs;
   }
 
-  async status(name: string): Promise<Status | undefined> {
-    return readStatus(join(this.#root, 'status'), name);
+  get #statusDirectory(): string {
+    return join(this.#root, 'status');
   }
 
   async #write(name: string, document: object): Promise<void> {

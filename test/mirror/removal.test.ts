@@ -89,9 +89,10 @@ test('Delete: a table that something depends on stays and is named; without that
   await mirror.atDestination('create view totals as select count(*) from a');
   const reader = await mirror.holdLockAtDestination('b', 'access share');
   loop.become('removed');
+  // Its first copy may still be compared, and is in the way of the drop for that long.
   const status = await mirror.waitFor(
     ({ status: { tables: found } }) =>
-      found[0]?.error !== undefined && found[1]?.error !== undefined,
+      found[0]?.error?.code === 'DropObstructed' && found[1]?.error !== undefined,
   );
   assert.match(
     status.status.tables[1]?.error?.message ?? '',
@@ -100,10 +101,8 @@ test('Delete: a table that something depends on stays and is named; without that
   await reader.release();
   loop.lookAgain();
   await mirror.waitFor(({ status: { tables: found } }) => found[1]?.error === undefined);
-  const { error } = status.status.tables[0] ?? {};
-  assert.equal(error?.code, 'DropObstructed');
   assert.match(
-    error?.message ?? '',
+    status.status.tables[0]?.error?.message ?? '',
     /^public\.a cannot be dropped: view public\.totals depends on table public\.a$/,
   );
   assert.equal(status.status.state, 'TERMINATING');

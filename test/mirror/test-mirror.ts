@@ -19,6 +19,7 @@ import { type CommandResult, Daemon, type NodeOptions, runCommand } from '../ser
 import { guardFolder, until } from '../servers/processes.ts';
 import type { SharedClusters } from '../servers/shared.ts';
 import { assertSameRows, type Place } from './compare.ts';
+import { StatusLook } from './status-look.ts';
 
 /** spec.tables and the rest of the spec, as a user writes it. */
 export interface TestSpec {
@@ -130,11 +131,12 @@ export class TestMirror implements AsyncDisposable {
     condition: (status: Status) => boolean,
     timeoutMs = WAIT_TIMEOUT_MS,
   ): Promise<Status> {
+    const look = new StatusLook(this.statusDirectory, this.name);
     let last: Status | undefined;
     await until(
       async () => {
         await this.#daemon?.assertRunning();
-        last = await this.status();
+        last = await look.now();
         return last !== undefined && condition(last);
       },
       { timeoutMs, late: async () => this.#late(last) },
@@ -186,6 +188,10 @@ export class TestMirror implements AsyncDisposable {
     return this.destination.cluster.query(this.destination.database, sql);
   }
 
+  async #lookAtDestination(sql: string): Promise<Row[]> {
+    return this.destination.cluster.look(this.destination.database, sql);
+  }
+
   /** Waits until everything that is committed at the source now is applied. */
   async caughtUp(): Promise<void> {
     // A transaction of its own: after it the stream confirms at once.
@@ -194,7 +200,8 @@ export class TestMirror implements AsyncDisposable {
     await until(
       async () => {
         await this.#daemon?.assertRunning();
-        const [found] = await this.atSource(
+        const [found] = await this.source.cluster.look(
+          this.source.database,
           `select confirmed_flush_lsn >= '${row?.['lsn']}' as reached from pg_replication_slots where slot_name = '${slot}'`,
         );
         return found?.['reached'] === 't';
@@ -207,7 +214,7 @@ export class TestMirror implements AsyncDisposable {
   async waitForRows(table: string, rows: number): Promise<void> {
     await until(
       async () => {
-        const [row] = await this.atDestination(`select count(*) as rows from ${table}`);
+        const [row] = await this.#lookAtDestination(`select count(*) as rows from ${table}`);
         return Number(row?.['rows']) === rows;
       },
       { timeoutMs: WAIT_TIMEOUT_MS, late: async () => this.#late(await this.status()) },
@@ -221,7 +228,7 @@ export class TestMirror implements AsyncDisposable {
   async waitForPhase(table: string, phase: TablePhase): Promise<void> {
     await until(
       async () => {
-        const [row] = await this.atDestination(
+        const [row] = await this.#lookAtDestination(
           `select state ->> 'phase' as phase from bunnydb.tables where source_name = '${table}'`,
         ).catch(() => []);
         return row?.['phase'] === phase;

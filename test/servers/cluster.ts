@@ -69,6 +69,8 @@ export interface Cluster extends AsyncDisposable {
   dropDatabase(name: string): Promise<void>;
   /** Runs SQL in a session of its own as superuser; the rows of the last statement, values as text. */
   query(database: string, sql: string): Promise<Row[]>;
+  /** Runs a query that is asked again and again, in a session that is kept: a new one for each look costs more than the look. */
+  look(database: string, sql: string): Promise<Row[]>;
   /** `fast` (default) ends sessions and writes a checkpoint; `immediate` recovers at the next start. */
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
   /** kill -9 of the server and every process of it. */
@@ -238,6 +240,8 @@ class EmbeddedCluster implements Cluster {
   readonly #server: Server;
   readonly #ending: Ending;
   #databasesMade = 0;
+  /** Of look(), by database. */
+  readonly #lookers = new Map<string, Promise<Client>>();
 
   private constructor(server: Server, password: string, ending: Ending) {
     this.#server = server;
@@ -280,6 +284,7 @@ class EmbeddedCluster implements Cluster {
   }
 
   async dropDatabase(name: string): Promise<void> {
+    await this.#endLooker(name);
     // A slot in use keeps its database from being dropped, with `force` too, and is let go of a moment late.
     const client = await this.#connect('postgres');
     try {
@@ -303,6 +308,27 @@ class EmbeddedCluster implements Cluster {
     } finally {
       await client.end();
     }
+  }
+
+  async look(database: string, sql: string): Promise<Row[]> {
+    let looker = this.#lookers.get(database);
+    if (looker === undefined) {
+      looker = this.#connect(database);
+      this.#lookers.set(database, looker);
+    }
+    try {
+      return (await (await looker).query<Row>(sql)).rows;
+    } catch (error) {
+      // It may be gone with its server; the next look has a new one.
+      await this.#endLooker(database);
+      throw error;
+    }
+  }
+
+  async #endLooker(database: string): Promise<void> {
+    const looker = this.#lookers.get(database);
+    this.#lookers.delete(database);
+    await looker?.then(async (client) => client.end()).catch(() => undefined);
   }
 
   async #connect(database: string): Promise<Client> {
@@ -334,6 +360,7 @@ class EmbeddedCluster implements Cluster {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#lookers.keys()].map(async (name) => this.#endLooker(name)));
     // What will be removed needs no last checkpoint.
     await this.stop(this.#ending.keep ? 'fast' : 'immediate');
     if (!this.#ending.keep) await rm(this.dataDirectory, { recursive: true, force: true });
