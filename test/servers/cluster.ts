@@ -241,7 +241,7 @@ class EmbeddedCluster implements Cluster {
   readonly #ending: Ending;
   #databasesMade = 0;
   /** Of look(), by database. */
-  readonly #lookers = new Map<string, Promise<Client>>();
+  readonly #lookers = new Map<string, Client>();
 
   private constructor(server: Server, password: string, ending: Ending) {
     this.#server = server;
@@ -311,24 +311,23 @@ class EmbeddedCluster implements Cluster {
   }
 
   async look(database: string, sql: string): Promise<Row[]> {
-    let looker = this.#lookers.get(database);
-    if (looker === undefined) {
-      looker = this.#connect(database);
-      this.#lookers.set(database, looker);
-    }
-    try {
-      return (await (await looker).query<Row>(sql)).rows;
-    } catch (error) {
-      // It may be gone with its server; the next look has a new one.
-      await this.#endLooker(database);
-      throw error;
-    }
+    const kept = this.#lookers.get(database);
+    if (kept !== undefined)
+      try {
+        return (await kept.query<Row>(sql)).rows;
+      } catch {
+        // It may have ended with its server: a new one tells.
+        await this.#endLooker(database);
+      }
+    const looker = await this.#connect(database);
+    this.#lookers.set(database, looker);
+    return (await looker.query<Row>(sql)).rows;
   }
 
   async #endLooker(database: string): Promise<void> {
     const looker = this.#lookers.get(database);
     this.#lookers.delete(database);
-    await looker?.then(async (client) => client.end()).catch(() => undefined);
+    await looker?.end().catch(() => undefined);
   }
 
   async #connect(database: string): Promise<Client> {
