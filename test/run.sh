@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # Two files at a time: the servers of one file keep a core busy.
 CONCURRENCY=2
 # For a file as a whole as well as for each test in it; a hang ends, a slow machine does not fail.
-TIMEOUT_MS=600000
+TIMEOUT_MS=1200000
 
 chosen() {
   [ "$#" -gt 1 ] || return 0
